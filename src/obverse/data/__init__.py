@@ -1,0 +1,6 @@
+"""Text in, records out: files of facts and published data sets. Knows no model."""
+
+from obverse.data.counterfact import counterfact_case
+from obverse.data.facts_file import read_cases
+
+__all__ = ["counterfact_case", "read_cases"]

@@ -1,0 +1,94 @@
+"""Plain text streams, for statistics of keys and for drift: what is found on the machine, files, or Wikipedia."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import random  # noqa: TID251 - a generator with its own seed, never the global one
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from obverse.core import ConfigError, UnknownName
+
+NAMES = ("docstrings", "wikipedia")
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A stream of texts.
+
+    Attributes:
+        name: As the user named it.
+        identity: Changes whenever the texts or their order would.
+        texts: Begins the stream anew.
+    """
+
+    name: str
+    identity: str
+    texts: Callable[[], Iterator[str]]
+
+
+def corpus(name: str, seed: int = 0) -> Corpus:
+    """Return a corpus by name.
+
+    Args:
+        name: ``docstrings``, ``wikipedia``, or the path of a text file or of a folder of ``.txt`` files. Texts in a file
+            are separated by blank lines.
+        seed: Seed of the order of the texts.
+
+    Raises:
+        UnknownName: If it is neither a known name nor a path that exists.
+        ConfigError: If the file has no text.
+    """
+    if name == "docstrings":
+        return Corpus(name, f"docstrings {sys.version_info[:3]} {seed}", lambda: _shuffled(_docstrings(), seed))
+    if name == "wikipedia":
+        return Corpus(name, f"wikipedia 20231101.en {seed}", lambda: _wikipedia(seed))
+    path = Path(name)
+    if not path.exists():
+        raise UnknownName.among("corpus", name, [*NAMES, "model"])
+    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+    texts = [text for file in files for text in _paragraphs(file)]
+    if not texts:
+        raise ConfigError(f"{path} holds no text.", "Give a text file, or a folder with .txt files.")
+    digest = hashlib.sha256("\x1e".join(texts).encode()).hexdigest()
+    return Corpus(name, f"{digest} {seed}", lambda: _shuffled(iter(texts), seed))
+
+
+def _shuffled(texts: Iterator[str], seed: int) -> Iterator[str]:
+    found = list(texts)
+    random.Random(seed).shuffle(found)
+    return iter(found)
+
+
+def _paragraphs(file: Path) -> list[str]:
+    blocks = file.read_text("utf-8", errors="replace").replace("\r\n", "\n").split("\n\n")
+    return [block.strip() for block in blocks if block.strip()]
+
+
+def _docstrings() -> Iterator[str]:
+    """Yield the docstrings of the standard library, in the order of its files."""
+    root = Path(sysconfig.get_paths()["stdlib"])
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for file in sorted([*root.glob("*.py"), *root.glob("[a-z]*/*.py")]):
+        if "site-packages" in file.parts or "test" in file.parts:
+            continue
+        try:
+            tree = ast.parse(file.read_text("utf-8"))
+        except (SyntaxError, UnicodeDecodeError):
+            continue  # the library keeps a few broken files on purpose, for its own tests
+        for node in ast.walk(tree):
+            text = ast.get_docstring(node) if isinstance(node, kinds) else None
+            if text and len(text) > 80:
+                yield text
+
+
+def _wikipedia(seed: int) -> Iterator[str]:
+    from datasets import load_dataset
+
+    stream = load_dataset("wikimedia/wikipedia", "20231101.en", split="train", streaming=True)
+    for record in stream.shuffle(seed=seed, buffer_size=1000):
+        yield record["text"]

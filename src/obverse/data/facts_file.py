@@ -1,0 +1,50 @@
+"""Read a user's file of facts, or a published one, into cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from obverse.core import Case, DataError, ObverseError
+from obverse.data._plain import plain_case
+from obverse.data._rows import read_rows
+from obverse.data.counterfact import counterfact_case, is_counterfact
+
+
+def read_cases(path: Path) -> list[Case]:
+    """Read facts and their probes from a CSV, JSON or JSONL file.
+
+    Needed are ``subject``, ``prompt`` (with ``{}`` for the subject, or the subject itself) and ``target``. Further
+    columns: ``target_true``, ``relation``, ``id``, ``paraphrases``, ``neighbours`` (with answers), ``reverse``
+    (template with one ``{}`` for the object; ``reverse_prompt`` is the same) and ``prompts``. In CSV, `` | ``
+    separates the entries of a list, and a neighbour is written ``prompt => answer``. Records of CounterFact are
+    recognized one by one. A case without an id is named by its position, from 0.
+
+    Args:
+        path: A file that ends in .csv, .json or .jsonl, in UTF-8.
+
+    Raises:
+        UnknownName: If the file does not exist, with near matches in its folder.
+        DataError: If a record cannot be read, with its line or its number.
+
+    Example:
+        A CSV file of one fact::
+
+            subject,prompt,target,target_true,neighbours
+            Space Needle,The {} is in the city of,Paris,Seattle,Pike Place Market is in => Seattle
+    """
+    cases: list[Case] = []
+    places: dict[str, str] = {}
+    for number, (place, record) in enumerate(read_rows(path)):
+        make = counterfact_case if is_counterfact(record) else plain_case
+        try:
+            case = make(record, str(number))
+        except ObverseError as error:
+            raise DataError(f"{path.name}, {place}: {error.message}", error.hint) from error
+        if case.id in places:
+            raise DataError(
+                f"{path.name}, {place}: the id {case.id!r} is that of {places[case.id]} already.",
+                "Give each fact an id of its own, or leave the column out.",
+            )
+        places[case.id] = place
+        cases.append(case)
+    return cases
