@@ -1,0 +1,229 @@
+"""Run only what must be run: blocks from a given layer on, positions after an unchanged prefix, logits where asked.
+
+What lies below a layer and left of a token does not depend on a change at that layer and token. A `Suffix` keeps the
+states that the change meets, and the keys and values of the unchanged prefix in every block above:
+
+        column      0 .. pivot-1          pivot .. end
+        blocks      keys and values       run again at each call
+        above       kept                  on the states given
+        the layer
+        blocks      (never run again)     states kept in `hidden`
+        below
+
+Rows are shifted so that their pivots stand in one column. The law: ``logits(suffix.hidden)`` equals the full forward.
+
+The model's own forward is used, so masks, positions, norms and soft-capping are the family's: blocks that need not run
+are passed through, the last of them hands on the states given, and the head sees only the positions asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from obverse.model.hooks import first_tensor, replace_input
+from obverse.model.tokens import Padded
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from obverse.model.architecture import Architecture
+
+
+class _Passed(nn.Module):
+    """Stands in for a block that need not run: gives its input, or the states it was given, as the block would."""
+
+    def __init__(self, block: nn.Module, as_tuple: bool, states: Tensor | None) -> None:
+        super().__init__()
+        object.__setattr__(self, "_block", block)
+        self._as_tuple = as_tuple
+        object.__setattr__(self, "_states", states)
+
+    def __getattr__(self, name: str) -> Any:
+        # Decoders read settings off their blocks, such as the kind of attention.
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(object.__getattribute__(self, "_block"), name)
+
+    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Any:
+        states = hidden_states if self._states is None else self._states
+        return (states,) if self._as_tuple else states
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which states the head should see: ``rows[i]`` and ``columns[i]`` of the i-th, columns counted from the pivot."""
+
+    rows: Int[Tensor, " read"]
+    columns: Int[Tensor, " read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Suffix:
+    """A batch that can be run again from one layer and one column on.
+
+    Attributes:
+        layer: The first block that runs.
+        pivot: The first column that runs; columns before it are the unchanged prefix.
+        padded: The whole rows.
+        hidden: Input of block `layer` at the columns from the pivot on, (batch, suffix, hidden).
+        keys: Keys of the prefix in each block from `layer` on, (batch, head, pivot, head size).
+        values: Values of the prefix, likewise.
+        as_tuple: Whether this family's blocks give tuples.
+    """
+
+    layer: int
+    pivot: int
+    padded: Padded
+    hidden: Float[Tensor, "batch suffix hidden"]
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    as_tuple: bool
+
+    def select(self, rows: Int[Tensor, " chosen"]) -> Suffix:
+        """Return the suffix with some of its rows only."""
+        padded = Padded(self.padded.ids[rows], self.padded.mask[rows], self.padded.positions[rows])
+        return Suffix(
+            self.layer,
+            self.pivot,
+            padded,
+            self.hidden[rows],
+            tuple(k[rows] for k in self.keys),
+            tuple(v[rows] for v in self.values),
+            self.as_tuple,
+        )
+
+
+def accepted(model: PreTrainedModel, **arguments: Any) -> dict[str, Any]:
+    """Return the arguments that this family's forward pass knows."""
+    # BLOOM and Falcon with ALiBi take no positions; their distances come from the mask.
+    known = signature(model.forward).parameters
+    return {name: value for name, value in arguments.items() if name in known}
+
+
+@contextmanager
+def head_sees(model: PreTrainedModel, rows: Int[Tensor, " read"], columns: Int[Tensor, " read"]) -> Iterator[None]:
+    """Let the vocabulary projection see only the chosen states; the logits come back as (1, read, vocab)."""
+    with replace_input(model.get_output_embeddings(), lambda states: states[rows, columns][None]):
+        yield
+
+
+@torch.no_grad()
+def prepare(
+    model: PreTrainedModel, architecture: Architecture, padded: Padded, layer: int, pivot: int, read: Rows | None = None
+) -> tuple[Suffix, Float[Tensor, "read vocab"] | None]:
+    """Run a batch once in full and keep what later partial runs need.
+
+    Args:
+        model: The model.
+        architecture: Its map.
+        padded: The rows, their pivots in one column.
+        layer: First block of the partial runs, from 0 to the number of blocks (then only norm and head run).
+        pivot: First column of the partial runs.
+        read: States whose logits are wanted too, columns counted from the pivot.
+
+    Returns:
+        The suffix, and the logits at `read` if given.
+    """
+    blocks = model.get_submodule(architecture.blocks)
+    cache = DynamicCache()
+    caught: dict[str, Any] = {}
+
+    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        caught["hidden"] = (args[0] if args else kwargs["hidden_states"]).clone()
+
+    def after(_: nn.Module, __: Any, output: Any) -> None:
+        caught["tuple"] = isinstance(output, tuple)
+        caught["last"] = first_tensor(output).clone()
+
+    columns = torch.zeros(1, dtype=torch.long, device=padded.ids.device)
+    where = Rows(read.rows, read.columns + pivot) if read else Rows(columns, columns)
+    with ExitStack() as stack:
+        if layer < len(blocks):
+            stack.callback(blocks[layer].register_forward_pre_hook(before, with_kwargs=True).remove)
+        stack.callback(blocks[-1].register_forward_hook(after).remove)
+        stack.enter_context(head_sees(model, where.rows, where.columns))
+        arguments = accepted(model, position_ids=padded.positions)
+        output = model(
+            input_ids=padded.ids, attention_mask=padded.mask, past_key_values=cache, use_cache=True, **arguments
+        )
+    hidden = caught["hidden"] if layer < len(blocks) else caught["last"]
+    # A padded query sees no key; what it leaves in the cache is masked but may be NaN, and 0 * NaN is NaN.
+    gaps = (padded.mask[:, :pivot] == 0)[:, None, :, None]
+    kept = cache.layers[layer:]
+    keys = tuple(entry.keys[:, :, :pivot].masked_fill(gaps, 0) for entry in kept)
+    values = tuple(entry.values[:, :, :pivot].masked_fill(gaps, 0) for entry in kept)
+    suffix = Suffix(layer, pivot, padded, hidden[:, pivot:].contiguous(), keys, values, caught["tuple"])
+    return suffix, output.logits[0] if read else None
+
+
+def _prefix_cache(suffix: Suffix) -> DynamicCache:
+    cache = DynamicCache()
+    batch = suffix.hidden.shape[0]
+    blank = suffix.hidden.new_zeros(1, 1, 1, 1).expand(batch, 1, suffix.pivot, 1)
+    for layer in range(suffix.layer):
+        cache.update(blank, blank, layer)  # never read; tells the decoder how long the prefix is
+    for i, (keys, values) in enumerate(zip(suffix.keys, suffix.values, strict=True)):
+        cache.update(keys, values, suffix.layer + i)
+    return cache
+
+
+def logits(
+    model: PreTrainedModel,
+    architecture: Architecture,
+    suffix: Suffix,
+    hidden: Float[Tensor, "batch suffix hidden"],
+    read: Rows,
+) -> Float[Tensor, "read vocab"]:
+    """Run the blocks of a suffix on given states; gradients flow to the states.
+
+    Args:
+        model: The model.
+        architecture: Its map.
+        suffix: What was kept by `prepare`.
+        hidden: Input of block `suffix.layer` at the columns from the pivot on.
+        read: The states whose logits are wanted, columns counted from the pivot.
+    """
+    blocks = model.get_submodule(architecture.blocks)
+    pivot = suffix.pivot
+    with ExitStack() as stack:
+        stack.enter_context(_passing(blocks, suffix.layer, suffix.as_tuple, hidden))
+        if suffix.layer == 0:
+            stack.enter_context(replace_input(blocks[0], lambda _: hidden))
+        stack.enter_context(head_sees(model, read.rows, read.columns))
+        arguments = accepted(model, position_ids=suffix.padded.positions[:, pivot:])
+        output = model(
+            inputs_embeds=_embeddings_like(model, hidden),
+            attention_mask=suffix.padded.mask,
+            past_key_values=_prefix_cache(suffix) if pivot else DynamicCache(),
+            use_cache=True,
+            **arguments,
+        )
+    return output.logits[0]
+
+
+def _embeddings_like(model: PreTrainedModel, hidden: Tensor) -> Tensor:
+    # The decoder takes shape, type and device from these; their content never reaches a block that runs.
+    width = model.get_input_embeddings().weight.shape[1]
+    return hidden.detach()[..., :1].expand(*hidden.shape[:-1], width)
+
+
+@contextmanager
+def _passing(blocks: nn.Module, layer: int, as_tuple: bool, states: Tensor) -> Iterator[None]:
+    own: Sequence[nn.Module] = list(blocks.children())
+    try:
+        for i in range(layer):
+            blocks._modules[str(i)] = _Passed(own[i], as_tuple, states if i == layer - 1 else None)
+        yield
+    finally:
+        for i in range(layer):
+            blocks._modules[str(i)] = own[i]
