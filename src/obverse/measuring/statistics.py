@@ -1,0 +1,42 @@
+"""Means with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from obverse.core import Interval
+
+RESAMPLES = 2000
+
+
+def wilson(successes: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a share; honest where all or none of few succeed."""
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
+    """Return the mean of observations with a 95 % interval.
+
+    Args:
+        values: Observations, at least one. If all are 0 or 1 the interval is Wilson's, else a percentile bootstrap's.
+        seed: Seed of the bootstrap.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    n, mean = len(data), float(data.mean())
+    if n == 1:
+        return Interval(mean, mean, mean, 1)
+    if bool(np.isin(data, (0.0, 1.0)).all()):
+        return Interval(mean, *wilson(float(data.sum()), n), n)
+    drawn = np.random.default_rng(seed).choice(data, (RESAMPLES, n)).mean(1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return Interval(mean, float(low), float(high), n)
+
+
+def harmonic_mean(values: Sequence[float]) -> float:
+    """Return the harmonic mean; 0 if one of them is 0 (ROME's score S)."""
+    return 0.0 if min(values) <= 0 else len(values) / sum(1 / value for value in values)
