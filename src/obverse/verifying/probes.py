@@ -1,0 +1,110 @@
+"""Ask a model the probes of a case, under several protocols side by side, because they disagree.
+
+`success` and `magnitude` are ROME's (section 4.1; rome.md 5.2) on probabilities per token; `token_accuracy` and
+`all_tokens` are teacher-forced, as in zsRE; `generated` is what a user sees: greedy text that starts with the answer.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from obverse.core import KINDS, Case, Kind, Probe
+from obverse.measuring.generation import greedy
+from obverse.measuring.likelihood import Likelihood, likelihoods
+
+if TYPE_CHECKING:
+    from obverse.model.language_model import LanguageModel
+
+GENERATED_TOKENS = 12
+"""Tokens generated to see whether the answer comes by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model makes of one probe.
+
+    Attributes:
+        kind: What the probe asks about.
+        probe: The question.
+        probability: Of the expected answer, per token (geometric mean), 0 to 1.
+        logprob: Of the whole expected answer, in nats.
+        alternative: Probability per token of the rejected answer, or of the expected one after the contrast; None where
+            the probe has neither.
+        rank: Place of the expected answer's first token among all tokens, from 1.
+        token_accuracy: Share of the expected answer's tokens that are the arg-max (teacher-forced).
+        all_tokens: Whether all of them are.
+        generated: The model's own greedy continuation.
+        exact: Whether it starts with the expected answer as a whole.
+    """
+
+    kind: Kind
+    probe: Probe
+    probability: float
+    logprob: float
+    alternative: float | None
+    rank: int
+    token_accuracy: float
+    all_tokens: bool
+    generated: str
+    exact: bool
+
+    @property
+    def success(self) -> bool | None:
+        """Whether the expected answer is likelier than the alternative; a tie fails."""
+        return None if self.alternative is None else self.probability > self.alternative
+
+    @property
+    def magnitude(self) -> float | None:
+        """By how much, in probability."""
+        return None if self.alternative is None else self.probability - self.alternative
+
+
+def ask(lm: LanguageModel, cases: Sequence[Case], label: str = "") -> list[tuple[Answer, ...]]:
+    """Ask the probes of some cases in one batch.
+
+    Args:
+        lm: The model, as it is (edited or not).
+        cases: Cases with their probes.
+        label: Name of the progress bar; empty for none.
+
+    Returns:
+        The answers of each case, by kind in the order of `KINDS`.
+    """
+    probes = [(i, kind, p) for i, case in enumerate(cases) for kind in KINDS for p in case.probes.get(kind, ())]
+    pairs = [(p.text, p.expected) for _, _, p in probes]
+    others = [(p.text, p.rejected) if p.rejected else (p.contrast or "", p.expected) for _, _, p in probes]
+    has_other = [bool(p.rejected or p.contrast) for _, _, p in probes]
+    asked = list(dict.fromkeys([*pairs, *(o for o, has in zip(others, has_other, strict=True) if has)]))
+    found = dict(zip(asked, likelihoods(lm, asked, label), strict=True))
+    texts = list(dict.fromkeys(p.text for _, _, p in probes))
+    written = dict(zip(texts, greedy(lm, texts, GENERATED_TOKENS), strict=True))
+    answers: list[list[Answer]] = [[] for _ in cases]
+    for (i, kind, probe), pair, other, has in zip(probes, pairs, others, has_other, strict=True):
+        alternative = found[other] if has else None
+        answers[i].append(_answer(kind, probe, found[pair], alternative, written[probe.text]))
+    return [tuple(row) for row in answers]
+
+
+def _answer(kind: Kind, probe: Probe, own: Likelihood, other: Likelihood | None, generated: str) -> Answer:
+    return Answer(
+        kind=kind,
+        probe=probe,
+        probability=math.exp(own.mean),
+        logprob=own.total,
+        alternative=None if other is None else math.exp(other.mean),
+        rank=own.rank,
+        token_accuracy=sum(own.correct) / len(own.correct),
+        all_tokens=all(own.correct),
+        generated=generated,
+        exact=starts_with(generated, probe.expected),
+    )
+
+
+def starts_with(text: str, answer: str) -> bool:
+    """Return whether a text starts with an answer as a whole word, whatever the case and the space before it."""
+    pattern = re.escape(answer.strip()) + r"(?!\w)"
+    return re.match(r"\s*" + pattern, text, re.IGNORECASE) is not None
