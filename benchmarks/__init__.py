@@ -1,0 +1,1 @@
+"""Commands that measure speed, memory and quality; results stand in RESULTS.md."""
