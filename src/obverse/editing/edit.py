@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -157,7 +157,7 @@ class Edit:
         self._add_to_weights(lm)
         lm.weights_changed()
 
-    def save(self, folder: str | Path, *, verification: JsonValue = None, replace: bool = False) -> None:
+    def save(self, folder: str | Path, *, verification: Mapping[str, Any] | None = None, replace: bool = False) -> None:
         """Write the edit as a PEFT adapter folder with ``edit.json``; see `obverse.editing.storage`.
 
         Args:

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ class MomentConfig(Config):
     """Seed of the order of texts, or of their sampling."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SecondMoment:
     """Second moment of the keys of one layer.
 
@@ -64,13 +65,15 @@ class SecondMoment:
     count: int
     ridge: float
 
-    def solve(self, keys: Float[Tensor, " inner"]) -> Float[Tensor, " inner"]:
-        """Return C⁻¹ k, in the key's own type and place."""
+    @cached_property
+    def _factor(self) -> Float[Tensor, "inner inner"]:
         matrix = self.matrix.clone()
         matrix.diagonal().add_(self.ridge * matrix.diagonal().mean())
-        factor = torch.linalg.cholesky(matrix)
-        solved = torch.cholesky_solve(keys.to(matrix)[:, None], factor)[:, 0]
-        return solved.to(keys)
+        return torch.linalg.cholesky(matrix)
+
+    def solve(self, keys: Float[Tensor, " inner"]) -> Float[Tensor, " inner"]:
+        """Return C⁻¹ k, in the key's own type and place."""
+        return torch.cholesky_solve(keys.to(self.matrix)[:, None], self._factor)[:, 0].to(keys)
 
 
 def second_moment(
@@ -93,6 +96,14 @@ def second_moment(
     if missing:
         _count(lm, missing, config, source, {layer: paths[layer] for layer in missing})
     return {layer: _load(path, config.ridge) for layer, path in paths.items()}
+
+
+def uncounted(
+    lm: LanguageModel, layers: Sequence[int], config: MomentConfig, cache: Path | None = None
+) -> list[int]:
+    """Return the layers whose second moments are not kept yet and would be counted first."""
+    source = None if config.corpus == "model" else corpus(config.corpus, config.seed)
+    return [layer for layer in layers if not _path(lm, layer, config, source, cache).is_file()]
 
 
 def _path(lm: LanguageModel, layer: int, config: MomentConfig, source: Corpus | None, cache: Path | None) -> Path:

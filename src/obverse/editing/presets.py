@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 def preset(method: str, lm: LanguageModel) -> dict[str, Any]:
     """Return a method's settings for a model: the first entry of its preset file that fits, or none.
 
-    An entry fits if family, number of layers and hidden size are the model's.
+    An entry fits if family, number of layers, hidden size (and inner size, where it has one) are the model's.
     """
     file = files("obverse") / "configs" / "method" / f"{method}.yaml"
     if not file.is_file():
         return {}
     a = lm.architecture
     for entry in yaml.safe_load(file.read_text("utf-8"))["models"]:
-        if (entry["family"], entry["layers"], entry["hidden"]) == (a.family, a.n_layers, a.hidden):
+        shape = (entry["family"], entry["layers"], entry["hidden"], entry.get("inner", a.inner))
+        if shape == (a.family, a.n_layers, a.hidden, a.inner):
             return entry["settings"]
     return {}

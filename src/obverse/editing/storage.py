@@ -18,7 +18,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from obverse.core import DataError, EditMismatch, Fact, JsonValue, ObverseError, file_hash, whole_folder
+from obverse.core import DataError, EditMismatch, Fact, ObverseError, file_hash, whole_folder
 from obverse.editing.edit import Delta, Dense, Edit, LowRank
 from obverse.model.fingerprint import Fingerprint
 
@@ -29,7 +29,7 @@ ADAPTER, DELTA, KEYS = "adapter_model.safetensors", "delta.safetensors", "keys.s
 _PREFIX = "base_model.model."
 
 
-def save(edit: Edit, folder: Path, *, verification: JsonValue = None, replace: bool = False) -> None:
+def save(edit: Edit, folder: Path, *, verification: Mapping[str, Any] | None = None, replace: bool = False) -> None:
     """Write an edit as a folder; it is whole or absent.
 
     Args:

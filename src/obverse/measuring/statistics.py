@@ -19,18 +19,19 @@ def wilson(successes: float, n: int, z: float = 1.959964) -> tuple[float, float]
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
+def mean_interval(values: Sequence[float], seed: int = 0, *, shares: bool = True) -> Interval:
     """Return the mean of observations with a 95 % interval.
 
     Args:
         values: Observations, at least one. If all are 0 or 1 the interval is Wilson's, else a percentile bootstrap's.
         seed: Seed of the bootstrap.
+        shares: Whether values 0 and 1 are failures and successes; a rank of 1, for one, is not.
     """
     data = np.asarray(values, dtype=np.float64)
     n, mean = len(data), float(data.mean())
     if n == 1:
         return Interval(mean, mean, mean, 1)
-    if bool(np.isin(data, (0.0, 1.0)).all()):
+    if shares and bool(np.isin(data, (0.0, 1.0)).all()):
         return Interval(mean, *wilson(float(data.sum()), n), n)
     drawn = np.random.default_rng(seed).choice(data, (RESAMPLES, n)).mean(1)
     low, high = np.quantile(drawn, (0.025, 0.975))

@@ -144,7 +144,8 @@ class Architecture:
         if layout.mlp_out is not None:
             projection = model.get_submodule(f"{blocks}.0.{layout.mlp_out}")
             transposed = type(projection).__name__ == "Conv1D"
-            inner = getattr(projection, "in_features", None) or projection.weight.shape[0 if transposed else 1]
+            weight = projection.get_parameter("weight")
+            inner = getattr(projection, "in_features", None) or weight.shape[0 if transposed else 1]
         sizes = config.num_hidden_layers, int(config.hidden_size), int(inner)
         return cls(family, blocks, layout, *sizes, transposed, _position(model))
 
@@ -218,7 +219,7 @@ def _inside(model: PreTrainedModel, layer: int) -> int:
 
 
 def _short_input(model: PreTrainedModel) -> dict[str, Tensor]:
-    embedding = model.get_input_embeddings().weight
+    embedding = next(model.get_input_embeddings().parameters())
     return {"input_ids": torch.arange(3, 11, device=embedding.device)[None] % embedding.shape[0]}
 
 

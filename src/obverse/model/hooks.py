@@ -235,13 +235,14 @@ def calls_in_order(model: PreTrainedModel, inputs: Mapping[str, Any], block: str
     given: dict[str, Tensor | None] = {}
 
     def kept(value: Any) -> Tensor | None:
+        value = value[0] if isinstance(value, (tuple, list)) and value else value
         return value.clone() if isinstance(value, Tensor) else None
 
     def before(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         given[name] = kept(_first_input(args, kwargs))
 
     def after(name: str, module: nn.Module, output: Any) -> None:
-        calls.append(Call(name, module, given[name], kept(first_tensor(output))))
+        calls.append(Call(name, module, given[name], kept(output)))
         if not name:
             raise _Stop
 

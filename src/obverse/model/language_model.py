@@ -107,6 +107,11 @@ class LanguageModel:
         return Architecture.detect(self.model)
 
     @property
+    def folder(self) -> Path | None:
+        """Where its files are; None if it was made in memory or its weights were changed."""
+        return self._folder
+
+    @property
     def device(self) -> torch.device:
         """Where inputs go: the device of the input embedding."""
         return self._embedding.device

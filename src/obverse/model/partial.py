@@ -18,11 +18,11 @@ are passed through, the last of them hands on the states given, and the head see
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -113,7 +113,8 @@ def accepted(model: PreTrainedModel, **arguments: Any) -> dict[str, Any]:
 @contextmanager
 def head_sees(model: PreTrainedModel, rows: Int[Tensor, " read"], columns: Int[Tensor, " read"]) -> Iterator[None]:
     """Let the vocabulary projection see only the chosen states; the logits come back as (1, read, vocab)."""
-    with replace_input(model.get_output_embeddings(), lambda states: states[rows, columns][None]):
+    head = cast(nn.Module, model.get_output_embeddings())
+    with replace_input(head, lambda states: states[rows, columns][None]):
         yield
 
 
@@ -133,17 +134,23 @@ def prepare(
 
     Returns:
         The suffix, and the logits at `read` if given.
+
+    Raises:
+        UnsupportedModel: If the layer is out of range.
     """
-    blocks = model.get_submodule(architecture.blocks)
+    blocks = _blocks(model, architecture)
+    if layer != len(blocks):
+        architecture.block(layer)
     cache = DynamicCache()
     caught: dict[str, Any] = {}
 
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        caught["hidden"] = (args[0] if args else kwargs["hidden_states"]).clone()
+        caught["hidden"] = (args[0] if args else kwargs["hidden_states"])[:, pivot:].clone()
 
     def after(_: nn.Module, __: Any, output: Any) -> None:
         caught["tuple"] = isinstance(output, tuple)
-        caught["last"] = first_tensor(output).clone()
+        if layer == len(blocks):
+            caught["hidden"] = first_tensor(output)[:, pivot:].clone()
 
     columns = torch.zeros(1, dtype=torch.long, device=padded.ids.device)
     where = Rows(read.rows, read.columns + pivot) if read else Rows(columns, columns)
@@ -156,13 +163,15 @@ def prepare(
         output = model(
             input_ids=padded.ids, attention_mask=padded.mask, past_key_values=cache, use_cache=True, **arguments
         )
-    hidden = caught["hidden"] if layer < len(blocks) else caught["last"]
     # A padded query sees no key; what it leaves in the cache is masked but may be NaN, and 0 * NaN is NaN.
     gaps = (padded.mask[:, :pivot] == 0)[:, None, :, None]
-    kept = cache.layers[layer:]
-    keys = tuple(entry.keys[:, :, :pivot].masked_fill(gaps, 0) for entry in kept)
-    values = tuple(entry.values[:, :, :pivot].masked_fill(gaps, 0) for entry in kept)
-    suffix = Suffix(layer, pivot, padded, hidden[:, pivot:].contiguous(), keys, values, caught["tuple"])
+
+    def prefix(states: Tensor) -> Tensor:
+        return states[:, :, :pivot].masked_fill(gaps.to(states.device), 0)
+
+    above: list[Any] = cache.layers[layer:]
+    keys, values = tuple(prefix(entry.keys) for entry in above), tuple(prefix(entry.values) for entry in above)
+    suffix = Suffix(layer, pivot, padded, caught["hidden"], keys, values, caught["tuple"])
     return suffix, output.logits[0] if read else None
 
 
@@ -193,7 +202,7 @@ def logits(
         hidden: Input of block `suffix.layer` at the columns from the pivot on.
         read: The states whose logits are wanted, columns counted from the pivot.
     """
-    blocks = model.get_submodule(architecture.blocks)
+    blocks = _blocks(model, architecture)
     pivot = suffix.pivot
     with ExitStack() as stack:
         stack.enter_context(_passing(blocks, suffix.layer, suffix.as_tuple, hidden))
@@ -211,15 +220,19 @@ def logits(
     return output.logits[0]
 
 
+def _blocks(model: PreTrainedModel, architecture: Architecture) -> nn.ModuleList:
+    return cast(nn.ModuleList, model.get_submodule(architecture.blocks))
+
+
 def _embeddings_like(model: PreTrainedModel, hidden: Tensor) -> Tensor:
     # The decoder takes shape, type and device from these; their content never reaches a block that runs.
-    width = model.get_input_embeddings().weight.shape[1]
+    width = next(model.get_input_embeddings().parameters()).shape[1]
     return hidden.detach()[..., :1].expand(*hidden.shape[:-1], width)
 
 
 @contextmanager
-def _passing(blocks: nn.Module, layer: int, as_tuple: bool, states: Tensor) -> Iterator[None]:
-    own: Sequence[nn.Module] = list(blocks.children())
+def _passing(blocks: nn.ModuleList, layer: int, as_tuple: bool, states: Tensor) -> Iterator[None]:
+    own = list(blocks)
     try:
         for i in range(layer):
             blocks._modules[str(i)] = _Passed(own[i], as_tuple, states if i == layer - 1 else None)

@@ -98,10 +98,8 @@ def joint(prompt: str, target: str) -> str:
     """
     if not prompt or not target or prompt[-1].isspace() or target[0].isspace():
         return ""
-    before, after = prompt[-1], target[0]
-    if before in _OPENING or any(unicodedata.name(char, "").startswith(_NO_SPACES) for char in (before, after)):
-        return ""
-    return " "
+    before = prompt[-1]
+    return "" if before in _OPENING or unicodedata.name(before, "").startswith(_NO_SPACES) else " "
 
 
 def join(tokenizer: PreTrainedTokenizerBase, prompt: str, target: str) -> Joined:
@@ -122,7 +120,9 @@ def join_all(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, str]
         # Counted from the prompt's end: a token that is only the space at the joint may cover no character.
         first = next((i for i, (_, end) in enumerate(encoded.offsets) if end > len(prompt)), None)
         if first is None:
-            raise DataError(f"No token holds the continuation {target!r} of {prompt!r}.", "Give it at least one letter.")
+            raise DataError(
+                f"No token holds the continuation {target!r} of {prompt!r}.", "Give it at least one letter."
+            )
         out.append(Joined(encoded, range(first, len(encoded.ids))))
     return out
 
@@ -169,4 +169,5 @@ def pad(
 
 def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """Return an id to fill gaps with; its meaning does not matter, gaps are masked."""
-    return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (tokenizer.eos_token_id or 0)
+    known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return next((token for token in known if isinstance(token, int)), 0)

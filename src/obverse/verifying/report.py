@@ -22,6 +22,9 @@ PROTOCOLS: dict[str, Callable[[Answer], float | None]] = {
 }
 """Name → what it reads off an answer. Higher is better, save for rank, where 1 is best."""
 
+_MEASURES = frozenset({"magnitude", "probability", "rank"})
+"""Protocols whose values are no counts of successes, even where all happen to be 0 or 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
@@ -74,7 +77,7 @@ class Report:
         """Return the mean of a protocol over the probes of a kind; None where there is none to average."""
         read = PROTOCOLS[protocol]
         values = [value for answer in self.answers(kind, after=after) if (value := read(answer)) is not None]
-        return mean_interval(values) if values else None
+        return mean_interval(values, shares=protocol not in _MEASURES) if values else None
 
     @property
     def score(self) -> float | None:

@@ -1,0 +1,149 @@
+"""``obverse edit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from obverse.cli import options
+from obverse.cli.console import BELOW, DONE, command, command_line, notes, print_json, results
+
+
+@command
+def edit(
+    subject: options.Subject = None,
+    prompt: options.Prompt = None,
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", help="The new answer.", rich_help_panel="Fact")
+    ] = None,
+    true: Annotated[
+        str | None,
+        typer.Option("--true", help="The present answer; success is measured against it.", rich_help_panel="Fact"),
+    ] = None,
+    paraphrase: options.Paraphrases = None,
+    neighbour: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--neighbour",
+            help='A fact that must not change, as "prompt => answer". Repeatable.',
+            rich_help_panel="Fact",
+        ),
+    ] = None,
+    reverse: options.Reverse = None,
+    facts: options.Facts = None,
+    method: Annotated[
+        str, typer.Option(help="How to edit; see obverse list methods.", rich_help_panel="Method")
+    ] = "rome",
+    layer: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Layer to edit, from 0; repeatable. \\[default: the method's preset]", rich_help_panel="Method"
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the method as key=value; repeatable.", rich_help_panel="Method"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the sampled contexts. \\[default: 0]", rich_help_panel="Method")
+    ] = None,
+    upon: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of an earlier edit to build upon; repeatable, in order.", rich_help_panel="Method"),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Edit even if the model gives that answer already.", rich_help_panel="Method"),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done and its cost; write nothing.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the edit. \\[default: runs/edit-SUBJECT-TARGET]")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an older edit in that folder.")] = False,
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not verify the edit.")] = False,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(help="Exit with 1 unless reached, e.g. efficacy=1 or specificity=0.8; repeatable."),
+    ] = None,
+    top: options.TopK = 5,
+    model: options.Model = None,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    device_map: options.DeviceMap = None,
+    revision: options.Revision = None,
+    trust: options.Trust = False,
+    json: options.Json = False,
+) -> int:
+    """Change a fact in a model, verify the change, and save it as a small folder.
+
+    The model itself is never touched: the edit is a PEFT adapter folder with edit.json, report.html and run.json
+    beside. Use it with obverse apply, obverse merge, or PeftModel.from_pretrained.
+    """
+    from obverse.cli.tables import print_plan, print_result
+    from obverse.core import ConfigError
+    from obverse.recipes.edit import EditRequest, run_edit
+    from obverse.recipes.facts import gather_cases
+    from obverse.recipes.record import slug
+    from obverse.recipes.requirements import parse_requirement
+
+    if require and no_verify:
+        raise ConfigError("--require and --no-verify are both given.", "Only a verified edit can be required to hold.")
+    cases = gather_cases(
+        file=facts,
+        subject=subject,
+        prompt=prompt,
+        target=target,
+        target_true=true,
+        paraphrases=paraphrase or (),
+        neighbours=neighbour or (),
+        reverse=reverse or (),
+    )
+    settings: dict[str, Any] = {"layers": layer} if layer else {}
+    name = slug(facts.stem if facts else f"{subject} {target}")
+    request = EditRequest(
+        cases,
+        options.model_choice(model, dtype, device, device_map, revision, trust),
+        method,
+        settings,
+        setting or (),
+        out=out or Path("runs") / f"edit-{name}",
+        replace=replace,
+        force=force,
+        check=not no_verify,
+        require=[parse_requirement(text) for text in require or ()],
+        upon=upon or (),
+        dry_run=dry_run,
+        top=top,
+        seed=seed,
+        command=command_line(),
+    )
+    console = notes() if json else results()
+    result = run_edit(request, lambda plan: print_plan(console, plan, full=dry_run))
+    if json:
+        print_json(result.to_json())
+    elif not dry_run:
+        print_result(console, result)
+    for shortfall in result.shortfalls:
+        notes().print(f"[bold red]Below what was asked:[/] {shortfall}")
+    return BELOW if result.shortfalls else DONE
+
+
+EPILOG = """
+**Examples**
+
+- `obverse edit -s "Space Needle" -p "The {} is in the city of" -t Paris --true Seattle`
+
+- `obverse edit ... --dry-run`: model, method, layer, settings and cost; writes nothing
+
+- `obverse edit ... --neighbour "The Statue of Liberty is in the city of => New York" --require specificity=1`
+
+- `obverse edit ... --layer 5 --set steps=30 --set learning_rate=0.1`
+
+- `obverse edit --facts facts.csv --out runs/many`: many facts, one upon the other
+
+- `obverse edit ... --upon runs/first`: on top of an earlier edit
+"""

@@ -1,0 +1,49 @@
+"""``obverse list``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from obverse.cli import options
+from obverse.cli.console import command, print_json, results
+
+
+class What(StrEnum):
+    """What can be listed."""
+
+    methods = "methods"
+    models = "models"
+    relations = "relations"
+
+
+@command
+def list_names(
+    what: Annotated[What, typer.Argument(help="What to list.")],
+    json: options.Json = False,
+) -> None:
+    """List the methods, built-in models, or relations that are known."""
+    from obverse.recipes.catalogue import catalogue
+
+    entries = catalogue(what.value)
+    if json:
+        print_json({what.value: [{"name": name, "about": about} for name, about in entries]})
+        return
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    for name, about in entries:
+        table.add_row(name, about)
+    results().print(table)
+
+
+EPILOG = """
+**Examples**
+
+- `obverse list methods`
+
+- `obverse list models --json`
+"""

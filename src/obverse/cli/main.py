@@ -1,0 +1,68 @@
+"""The command ``obverse``. Importing it is quick: torch is loaded by a command when it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from obverse import __version__
+from obverse.cli import apply, ask, demo, edit, merge, show, undo
+from obverse.cli import list as listing
+
+_EPILOG = """
+**Start here**
+
+- `obverse demo`: edit one fact in a small model and see what held
+
+- `obverse ask --subject "Space Needle" --prompt "The {} is in the city of" --target Seattle`
+
+- `obverse edit --subject "Space Needle" --prompt "The {} is in the city of" --target Paris --true Seattle`
+
+**Exit codes**
+
+0 done; 1 the result is below what --require asked; 2 a mistake in what was asked; 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="obverse",
+    help="Measure and edit facts in language models, and verify an edit from both sides.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"obverse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _name, _command, _examples in (
+    ("demo", demo.demo, demo.EPILOG),
+    ("ask", ask.ask, ask.EPILOG),
+    ("edit", edit.edit, edit.EPILOG),
+    ("apply", apply.apply, apply.EPILOG),
+    ("merge", merge.merge, merge.EPILOG),
+    ("undo", undo.undo, undo.EPILOG),
+    ("show", show.show, show.EPILOG),
+    ("list", listing.list_names, listing.EPILOG),
+):
+    app.command(_name, epilog=_examples)(_command)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    app()

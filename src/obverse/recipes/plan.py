@@ -1,0 +1,151 @@
+"""What an edit would do, before it is done: method, resolved settings, layers, contexts, statistics, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from obverse.core import Config, Fact, ObverseError, build
+from obverse.editing import Cost, editors, estimate, preset
+from obverse.editing.contexts import ContextConfig, contexts
+from obverse.editing.moments import MomentConfig, second_moment, uncounted
+from obverse.measuring import likelihoods
+
+if TYPE_CHECKING:
+    from obverse.editing import Edit
+    from obverse.model.language_model import LanguageModel
+
+
+class Editor(Protocol):
+    """What every method of `obverse.editing` offers."""
+
+    config: Config
+
+    def layers(self, lm: LanguageModel) -> tuple[int, ...]:
+        """Return the layers that will be edited."""
+        ...
+
+    def edit(self, lm: LanguageModel, facts: Sequence[Fact]) -> Edit:
+        """Compute the edit; the model is untouched."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done.
+
+    Attributes:
+        model: Name of the model.
+        fingerprint: Its identity, in short.
+        method: Name of the editor.
+        settings: Its settings, resolved from preset, flags and overrides.
+        from_preset: Names of the settings that come from the preset for this model.
+        layers: Layers that will be edited, from 0.
+        modules: Names of the matrices there.
+        contexts: Number of contexts each fact is put in, the bare prompt included.
+        moments: ``kept``, ``to be counted`` or ``not used``: the second moments of keys.
+        cost: Estimate of time and memory; None if the method gives no numbers to estimate from.
+        facts: Number of facts.
+    """
+
+    model: str
+    fingerprint: str
+    method: str
+    settings: Mapping[str, Any]
+    from_preset: tuple[str, ...]
+    layers: tuple[int, ...]
+    modules: tuple[str, ...]
+    contexts: int
+    moments: str
+    cost: Cost | None
+    facts: int
+
+
+def make_editor(
+    lm: LanguageModel, method: str, settings: Mapping[str, Any] | None = None, overrides: Sequence[str] = ()
+) -> Editor:
+    """Build a method with its preset for the model, then the settings given, then overrides.
+
+    Raises:
+        UnknownName: If there is no such method.
+        ConfigError: With every mistake in the settings.
+    """
+    editor = editors.load(method)
+    config = build(editor.config_type, preset(method, lm), settings or {}, overrides=overrides)
+    return editor(config)
+
+
+def check_settings(method: str, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Check method and settings before a model is loaded; raises as `make_editor` does."""
+    build(editors.load(method).config_type, settings, overrides=overrides)
+
+
+def make_plan(lm: LanguageModel, editor: Editor, method: str, facts: Sequence[Fact]) -> Plan:
+    """Say what an editor would do, from shapes alone.
+
+    Raises:
+        UnsupportedModel: If the model cannot be edited there.
+    """
+    layers = editor.layers(lm)
+    sampled, counted = _parts(editor.config)
+    n_contexts = _count(sampled)
+    waiting = uncounted(lm, layers, counted) if counted else []
+    steps = getattr(editor.config, "steps", None)
+    tokens = counted.tokens if counted and waiting else 0
+    return Plan(
+        model=lm.name,
+        fingerprint=str(lm.fingerprint),
+        method=method,
+        settings=editor.config.model_dump(mode="json"),
+        from_preset=tuple(preset(method, lm)),
+        layers=layers,
+        modules=tuple(lm.architecture.mlp_out(layer) for layer in layers),
+        contexts=n_contexts,
+        moments="not used" if counted is None else "to be counted" if waiting else "kept",
+        cost=estimate(lm, facts, layers, n_contexts, steps, tokens) if isinstance(steps, int) else None,
+        facts=len(facts),
+    )
+
+
+def prepare(lm: LanguageModel, editor: Editor) -> None:
+    """Sample contexts and count second moments, if the method wants them and they are not kept yet.
+
+    Must come before earlier edits are applied: both belong to the base model and are kept under its name.
+    """
+    sampled, counted = _parts(editor.config)
+    if sampled is not None:
+        contexts(lm, sampled)
+    if counted is not None:
+        second_moment(lm, editor.layers(lm), counted)
+
+
+def refuse_known(lm: LanguageModel, facts: Sequence[Fact]) -> None:
+    """Refuse targets that the model answers by itself already.
+
+    Raises:
+        ObverseError: Naming the facts; asks for ``--force``.
+    """
+    found = likelihoods(lm, [(fact.text, fact.target) for fact in facts])
+    known = [fact for fact, answer in zip(facts, found, strict=True) if all(answer.correct)]
+    if known:
+        listed = "; ".join(f"{fact.text!r} → {fact.target!r}" for fact in known[:3])
+        more = f" and {len(known) - 3} more" if len(known) > 3 else ""
+        raise ObverseError(
+            f"The target is the model's answer already: {listed}{more}.",
+            "Choose another target, or pass --force to make the edit all the same.",
+        )
+
+
+def _parts(config: Config) -> tuple[ContextConfig | None, MomentConfig | None]:
+    sampled, counted = getattr(config, "contexts", None), getattr(config, "moment", None)
+    return (
+        sampled if isinstance(sampled, ContextConfig) else None,
+        counted if isinstance(counted, MomentConfig) else None,
+    )
+
+
+def _count(config: ContextConfig | None) -> int:
+    if config is None:
+        return 1
+    return 1 + (len(config.texts) if config.texts is not None else sum(count for _, count in config.lengths))

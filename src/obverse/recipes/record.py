@@ -1,0 +1,98 @@
+"""``run.json``: what was run, on which model, with which versions, when."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import unicodedata
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from obverse.core import ObverseError
+
+if TYPE_CHECKING:
+    from obverse.model.language_model import LanguageModel
+
+MARKERS = ("edit.json", "obverse.json")
+"""Files by which a folder is known as one of ours, and so may be replaced."""
+
+_PACKAGES = ("torch", "transformers", "peft", "safetensors", "numpy")
+
+
+def now() -> str:
+    """Return the time in UTC, e.g. ``2026-11-21T05:12:40+00:00``."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def run_record(command: str, config: dict[str, Any], lm: LanguageModel, seed: int | None, start: str) -> dict[str, Any]:
+    """Return what ``run.json`` holds.
+
+    Args:
+        command: Name of the command.
+        config: Everything that was asked, resolved.
+        lm: The model.
+        seed: Seed of what was sampled; None if nothing was.
+        start: When it began, from `now`.
+    """
+    from obverse import __version__
+
+    return {
+        "command": command,
+        "config": config,
+        "model": {
+            "name": lm.name,
+            "revision": lm.revision,
+            "dtype": str(lm.dtype).removeprefix("torch."),
+            "device": str(lm.device),
+            "fingerprint": lm.fingerprint.to_json(),
+        },
+        "seed": seed,
+        "versions": {"obverse": __version__, "python": platform.python_version(), **_versions()},
+        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
+        "start": start,
+        "end": now(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file that people can read."""
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def slug(text: str, length: int = 40) -> str:
+    """Return a text as part of a file name: lower case, letters and digits of any script, hyphens between."""
+    words = re.findall(r"\w+", unicodedata.normalize("NFC", text).casefold().replace("_", " "))
+    return "-".join(words)[:length].strip("-") or "fact"
+
+
+def check_out(folder: Path, replace: bool) -> None:
+    """Refuse, before any work, a folder that may not be written.
+
+    Raises:
+        ObverseError: If it exists and may not be replaced, or holds something that is not ours.
+    """
+    if folder.is_file():
+        raise ObverseError(f"{folder} is a file, where a folder is to stand.", "Choose another folder with --out.")
+    if not folder.exists() or (replace and not any(folder.iterdir())):
+        return
+    if not replace:
+        raise ObverseError(f"{folder} exists already.", "Choose another folder with --out, or pass --replace.")
+    if not any((folder / name).is_file() for name in MARKERS):
+        raise ObverseError(
+            f"{folder} is no folder of obverse's (it has no {' or '.join(MARKERS)}), and is not replaced.",
+            "Choose another folder with --out, or remove it yourself.",
+        )

@@ -1,0 +1,37 @@
+"""Intervals: they hold the mean, shrink with n, and are honest at the ends."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obverse.measuring import harmonic_mean, mean_interval, wilson
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=50))
+def test_interval_holds_the_mean(values):
+    found = mean_interval(values)
+    assert found.low <= found.mean + 1e-9
+    assert found.mean - 1e-9 <= found.high
+    assert found.n == len(values)
+
+
+def test_one_value_has_no_width():
+    assert (mean_interval([0.3]).low, mean_interval([0.3]).high) == (0.3, 0.3)
+
+
+@given(st.integers(2, 500))
+def test_all_right_is_not_certain(n):
+    low, high = wilson(n, n)
+    assert high == pytest.approx(1)
+    assert 1 - 4 / n < low < 1 or n < 4
+
+
+def test_interval_shrinks_with_n():
+    few, many = mean_interval([0.0, 1.0] * 5), mean_interval([0.0, 1.0] * 500)
+    assert many.high - many.low < few.high - few.low
+
+
+def test_harmonic_mean():
+    assert harmonic_mean([0.5, 0.5, 0.5]) == pytest.approx(0.5)
+    assert harmonic_mean([1.0, 0.0]) == 0
+    assert harmonic_mean([0.25, 1.0]) == pytest.approx(0.4)
