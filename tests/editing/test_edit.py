@@ -4,10 +4,10 @@ import json
 
 import pytest
 import torch
-from families import DENSE, tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from families import DENSE, tiny
 from obverse.core import DataError, EditMismatch, Fact, ObverseError
 from obverse.editing import Dense, Edit, LowRank, cross_talk, stack
 from obverse.model import tensor_hash

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from families import tiny
 
+from families import tiny
 from obverse.core import ConfigError, UnknownName
 from obverse.editing import moments
 from obverse.editing.moments import MomentConfig, SecondMoment, second_moment
@@ -20,14 +20,10 @@ def corpus(tmp_path):
     return str(path)
 
 
-def slow(lm, layer, limit=10**9):
-    keys = [
-        capture(lm.model, lm.architecture, {"input_ids": torch.tensor([encode(lm.tokenizer, text).ids])}, [Site(layer, "key")])[
-            Site(layer, "key")
-        ][0]
-        for text in TEXTS
-    ]
-    flat = torch.cat(keys).double()
+def slow(lm, layer):
+    site = Site(layer, "key")
+    rows = [{"input_ids": torch.tensor([encode(lm.tokenizer, text).ids])} for text in TEXTS]
+    flat = torch.cat([capture(lm.model, lm.architecture, row, [site])[site][0] for row in rows]).double()
     return flat.T @ flat / len(flat), len(flat)
 
 

@@ -4,8 +4,8 @@ from importlib.resources import files
 
 import pytest
 import yaml
-from families import tiny
 
+from families import tiny
 from obverse.core import build
 from obverse.editing import editors, preset
 from obverse.editing.rome import RomeConfig

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from torch.nn.functional import pad
-from families import DENSE, EXPERTS, tiny
 
+from families import DENSE, EXPERTS, tiny
 from obverse.core import ConfigError, EditFailed, Fact, UnsupportedModel, build
 from obverse.editing._rows import look, lookup_token
 from obverse.editing.contexts import ContextConfig
@@ -156,7 +156,8 @@ def test_later_facts_are_computed_upon_earlier_ones():
     with first.applied(lm):
         second = editor.edit(lm, [OTHER])
     name = lm.architecture.mlp_out(1)
-    torch.testing.assert_close(both.deltas[name].dense(), stack([first, second]).deltas[name].dense(), rtol=1e-3, atol=1e-4)
+    expected = stack([first, second]).deltas[name].dense()
+    torch.testing.assert_close(both.deltas[name].dense(), expected, rtol=1e-3, atol=1e-4)
     assert both.facts == (FACT, OTHER)
 
 

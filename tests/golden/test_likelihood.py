@@ -4,15 +4,16 @@ import math
 
 import pytest
 import torch
+from tests.golden.conftest import golden, params
 
 from obverse.measuring import likelihoods
 from obverse.measuring.generation import continuations
 from obverse.model.tokens import encode
-from tests.golden.conftest import golden, params
 
 NLL = golden("nll") or {"tiny": [], "smollm2": None}
 GROUPS = {group["name"]: group for group in [*NLL["tiny"], *([NLL["smollm2"]] if NLL["smollm2"] else [])]}
-TEXTS = {f"{i}-{case['model']}": case for i, case in enumerate((golden("perplexity_generation") or {"cases": []})["cases"])}
+GENERATED = (golden("perplexity_generation") or {"cases": []})["cases"]
+TEXTS = {f"{i}-{case['model']}": case for i, case in enumerate(GENERATED)}
 TEXTS |= {name: group for name, group in GROUPS.items() if "perplexity_text" in group}
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from tests.golden.conftest import arrays, golden, params
 
 from obverse.editing.moments import MomentConfig, second_moment
-from tests.golden.conftest import arrays, golden, params
 
 FILE = golden("second_moment") or {"stats": {}}
 STATS = FILE["stats"]

@@ -1,7 +1,6 @@
 """The built-in SmolLM2 is the model that the golden numbers were computed on."""
 
 import pytest
-
 from tests.golden.conftest import SMOL, golden
 
 EXPECTED = golden("smollm2_weights")

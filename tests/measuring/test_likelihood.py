@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from families import DENSE, tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from families import DENSE, tiny
 from obverse.measuring import continuations, greedy, likelihoods, top_tokens
 from obverse.measuring import likelihood as module
 from obverse.model.tokens import join

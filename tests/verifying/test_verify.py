@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from families import tiny
 
+from families import tiny
 from obverse.core import Case, EditFailed, EditMismatch, Fact
 from obverse.editing import Edit, LowRank
 from obverse.editing.rome import Rome, RomeConfig

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from obverse import __version__
 from obverse.cli import apply, ask, demo, edit, merge, show, undo
 from obverse.cli import list as listing
+from obverse.core import package_version
 
 _EPILOG = """
 **Start here**
@@ -37,7 +37,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"obverse {__version__}")
+        typer.echo(f"obverse {package_version()}")
         raise typer.Exit
 
 

@@ -18,10 +18,11 @@ from obverse.core.registry import Registry
 from obverse.core.seeds import seed_for
 from obverse.core.storage import cache_dir, file_hash, storage_errors, whole_folder, write_whole
 from obverse.core.types import Interval, JsonValue
+from obverse.core.version import package_version
 
 __all__ = [
     "KINDS", "Case", "Config", "ConfigError", "DataError", "EditFailed", "EditMismatch", "Fact", "Interval",
     "JsonValue", "Kind", "ObverseError", "Probe", "Progress", "Registry", "Reporter", "RunConflict",
-    "SubjectNotFound", "UnknownName", "UnsupportedModel", "build", "cache_dir", "file_hash", "parse_override",
-    "reporting", "seed_for", "storage_errors", "track", "whole_folder", "write_whole",
+    "SubjectNotFound", "UnknownName", "UnsupportedModel", "build", "cache_dir", "file_hash", "package_version",
+    "parse_override", "reporting", "seed_for", "storage_errors", "track", "whole_folder", "write_whole",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from obverse.core import ConfigError, UnknownName
 
@@ -35,8 +36,8 @@ def corpus(name: str, seed: int = 0) -> Corpus:
     """Return a corpus by name.
 
     Args:
-        name: ``docstrings``, ``wikipedia``, or the path of a text file or of a folder of ``.txt`` files. Texts in a file
-            are separated by blank lines.
+        name: ``docstrings``, ``wikipedia``, or the path of a text file or of a folder of ``.txt`` files. Texts in a
+            file are separated by blank lines.
         seed: Seed of the order of the texts.
 
     Raises:
@@ -87,8 +88,9 @@ def _docstrings() -> Iterator[str]:
 
 
 def _wikipedia(seed: int) -> Iterator[str]:
-    from datasets import load_dataset
+    import datasets  # pyright: ignore[reportMissingTypeStubs]
 
-    stream = load_dataset("wikimedia/wikipedia", "20231101.en", split="train", streaming=True)
+    library: Any = datasets  # it has no types
+    stream: Any = library.load_dataset("wikimedia/wikipedia", "20231101.en", split="train", streaming=True)
     for record in stream.shuffle(seed=seed, buffer_size=1000):
         yield record["text"]

@@ -33,4 +33,4 @@ def model_texts(lm: LanguageModel, tokens: int, length: int, seed: int) -> Itera
         rows = continuations(
             lm, [[start_token(lm)]] * ROWS, length - 1, top_k=TOP_K, generator=generator, banned=markup_tokens(lm)
         )
-        yield from (lm.tokenizer.decode(row, skip_special_tokens=True) for row in rows)
+        yield from (lm.decode(row, skip_special_tokens=True) for row in rows)

@@ -66,7 +66,7 @@ def _sample(lm: LanguageModel, config: ContextConfig) -> list[str]:
             rows = continuations(
                 lm, [[start]] * count, length - 1, top_k=config.top_k, generator=generator, banned=markup_tokens(lm)
             )
-            texts = [_cleaned(lm.tokenizer.decode(row, skip_special_tokens=True)) for row in rows]
+            texts = [_cleaned(lm.decode(row, skip_special_tokens=True)) for row in rows]
             out += [f"{text}. {{}}" for text in texts if text]
             progress.advance(count)
     return out
@@ -74,15 +74,13 @@ def _sample(lm: LanguageModel, config: ContextConfig) -> list[str]:
 
 def start_token(lm: LanguageModel) -> int:
     """Return the token texts start with: the beginning-of-text token, else the end-of-text one."""
-    tokenizer = lm.tokenizer
-    found = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    return found if found is not None else 0
+    known = (lm.tokenizer.bos_token_id, lm.tokenizer.eos_token_id)
+    return next((token for token in known if isinstance(token, int)), 0)
 
 
 def markup_tokens(lm: LanguageModel) -> list[int]:
     """Return the tokens that stand for structure rather than text: end of turn, start of image, HTML tags."""
-    vocab = lm.model.get_output_embeddings().weight.shape[0]
-    return [token for token in lm.tokenizer.added_tokens_decoder if token < vocab]
+    return [token for token in lm.tokenizer.added_tokens_decoder if token < lm.vocab]
 
 
 def _cleaned(text: str) -> str:

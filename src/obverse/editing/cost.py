@@ -49,7 +49,7 @@ def estimate(
         moment_tokens: Keys to be counted first; 0 if the second moments are kept already.
     """
     a = lm.architecture
-    head = lm.model.get_output_embeddings().weight
+    head = lm.weight_of(lm.head)
     blocks = lm.model.get_submodule(a.blocks)
     block = sum(p.numel() for p in blocks.parameters()) / a.n_layers
     total = widest = 0.0

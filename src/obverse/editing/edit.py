@@ -120,32 +120,29 @@ class Edit:
             with self._in_weights(lm):
                 yield
         else:
-            modules = find_modules(lm.model, self.deltas)
-            changes = {
-                name: _adder(delta, modules[name].weight.device, lm.dtype) for name, delta in self.deltas.items()
-            }
+            find_modules(lm.model, self.deltas)
+            changes = {name: _adder(delta, lm.weight_of(name).device, lm.dtype) for name, delta in self.deltas.items()}
             with intervene(lm.model, changes):
                 yield
 
     @contextmanager
     def _in_weights(self, lm: LanguageModel) -> Iterator[None]:
-        modules = find_modules(lm.model, self.deltas)
-        saved = {name: module.weight.detach().clone() for name, module in modules.items()}
+        saved = {name: lm.weight_of(module).clone() for name, module in find_modules(lm.model, self.deltas).items()}
         try:
             self._add_to_weights(lm)
             yield
         finally:
             with torch.no_grad():
                 for name, weight in saved.items():
-                    modules[name].weight.copy_(weight)
+                    lm.weight_of(name).copy_(weight)
 
     @torch.no_grad()
     def _add_to_weights(self, lm: LanguageModel) -> None:
         for name, module in find_modules(lm.model, self.deltas).items():
             delta = self.deltas[name].dense()
             delta = delta.T if type(module).__name__ == "Conv1D" else delta
-            # Summed in float32, rounded once.
-            module.weight.copy_(module.weight.float() + delta.to(module.weight.device, torch.float32))
+            weight = lm.weight_of(module)
+            weight.copy_(weight.float() + delta.to(weight.device, torch.float32))  # summed in float32, rounded once
 
     def merge(self, lm: LanguageModel) -> None:
         """Write the change into the model's weights for good; the model is then another one.

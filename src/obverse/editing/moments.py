@@ -98,9 +98,7 @@ def second_moment(
     return {layer: _load(path, config.ridge) for layer, path in paths.items()}
 
 
-def uncounted(
-    lm: LanguageModel, layers: Sequence[int], config: MomentConfig, cache: Path | None = None
-) -> list[int]:
+def uncounted(lm: LanguageModel, layers: Sequence[int], config: MomentConfig, cache: Path | None = None) -> list[int]:
     """Return the layers whose second moments are not kept yet and would be counted first."""
     source = None if config.corpus == "model" else corpus(config.corpus, config.seed)
     return [layer for layer in layers if not _path(lm, layer, config, source, cache).is_file()]

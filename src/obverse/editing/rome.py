@@ -126,7 +126,7 @@ class Rome:
         keys, values = looked.keys[rows][:-1].float(), looked.values[rows][:-1].float()
         closed = closed_form(keys, values, value.target, moment, self.config.key)
         name = lm.architecture.mlp_out(layer)
-        weight = lm.model.get_submodule(name).weight
+        weight = lm.weight_of(name)
         change = LowRank(closed.left[:, None], closed.right[:, None])
         if not torch.isfinite(closed.left).all() or not torch.isfinite(closed.right).all():
             raise EditFailed(

@@ -18,7 +18,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from obverse.core import DataError, EditMismatch, Fact, ObverseError, file_hash, whole_folder
+from obverse.core import DataError, EditMismatch, Fact, ObverseError, file_hash, package_version, whole_folder
 from obverse.editing.edit import Delta, Dense, Edit, LowRank
 from obverse.model.fingerprint import Fingerprint
 
@@ -103,11 +103,9 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def _record(edit: Edit) -> dict[str, Any]:
-    from obverse import __version__
-
     return {
         "format_version": FORMAT,
-        "obverse": __version__,
+        "obverse": package_version(),
         "method": edit.method,
         "config": edit.config,
         "facts": [asdict(fact) for fact in edit.facts],

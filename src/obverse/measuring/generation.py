@@ -71,7 +71,7 @@ def _choose(logits: Tensor, top_k: int, generator: torch.Generator | None) -> Te
 def _end_tokens(lm: LanguageModel) -> set[int]:
     ends = lm.model.generation_config.eos_token_id if lm.model.generation_config else None
     listed = ends if isinstance(ends, list) else [ends]
-    return {token for token in (*listed, lm.tokenizer.eos_token_id) if token is not None}
+    return {token for token in (*listed, lm.tokenizer.eos_token_id) if isinstance(token, int)}
 
 
 def _until(row: list[int], ends: set[int]) -> list[int]:
@@ -84,5 +84,5 @@ def greedy(lm: LanguageModel, prompts: Sequence[str], new_tokens: int, batch: in
     out: list[str] = []
     for start in range(0, len(encoded), batch):
         rows = continuations(lm, encoded[start : start + batch], new_tokens)
-        out += [lm.tokenizer.decode(row) for row in rows]
+        out += [lm.decode(row) for row in rows]
     return out

@@ -70,7 +70,7 @@ def likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]], label: str 
     """
     joined = join_all(lm.tokenizer, pairs)
     order = sorted(range(len(pairs)), key=lambda i: -len(joined[i].encoded.ids))
-    batches = _batches([joined[i] for i in order], lm.model.get_output_embeddings().weight.shape[0])
+    batches = _batches([joined[i] for i in order], lm.vocab)
     results: dict[int, Likelihood] = {}
     done = 0
     for size in track(batches, label) if label else batches:
@@ -120,7 +120,7 @@ def _logits_at(
     """Return logits at chosen (row, column) places only; the vocabulary projection is the costliest part of all."""
     rows = torch.tensor([row for row, _ in where], device=ids.device)
     columns = torch.tensor([column for _, column in where], device=ids.device)
-    with replace_input(lm.model.get_output_embeddings(), lambda states: states[rows, columns][None]):
+    with replace_input(lm.head, lambda states: states[rows, columns][None]):
         return lm.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[0]
 
 
@@ -131,4 +131,4 @@ def top_tokens(lm: LanguageModel, prompt: str, k: int = 5) -> list[TopToken]:
     ids = torch.tensor([encoded.ids], device=lm.device)
     logits = _logits_at(lm, ids, torch.ones_like(ids), [(0, len(encoded.ids) - 1)])[0].float()
     values, indices = logits.softmax(-1).topk(min(k, logits.shape[-1]))
-    return [TopToken(i, lm.tokenizer.decode([i]), p) for i, p in zip(indices.tolist(), values.tolist(), strict=True)]
+    return [TopToken(i, lm.decode([i]), p) for i, p in zip(indices.tolist(), values.tolist(), strict=True)]

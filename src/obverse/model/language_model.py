@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 
 from obverse.core import ConfigError, ObverseError, UnsupportedModel
 from obverse.model._quiet import quiet
@@ -129,6 +131,30 @@ class LanguageModel:
             weights = files_hash(files, self._cache) if files else memory_hash(self.model)
             self._fingerprint = Fingerprint(config_hash(self.model.config, type(self.model).__name__), weights)
         return self._fingerprint
+
+    @property
+    def head(self) -> nn.Module:
+        """The projection to the vocabulary."""
+        found = self.model.get_output_embeddings()
+        if found is None:
+            raise UnsupportedModel(f"{self.name} has no projection to a vocabulary.", "Load a causal language model.")
+        return found
+
+    @property
+    def vocab(self) -> int:
+        """Number of logits."""
+        return self.weight_of(self.head).shape[0]
+
+    def weight_of(self, module: str | nn.Module) -> torch.Tensor:
+        """Return the weight of a module, given itself or by name, as the model stores it."""
+        found = self.model.get_submodule(module) if isinstance(module, str) else module
+        weight = found.weight
+        assert isinstance(weight, torch.Tensor)
+        return weight
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
+        """Return the text of some tokens."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=skip_special_tokens))
 
     def weights_changed(self) -> None:
         """Say that weights were written: the model is no longer what its files say, and gets a new fingerprint."""

@@ -38,7 +38,7 @@ def run_record(command: str, config: dict[str, Any], lm: LanguageModel, seed: in
         seed: Seed of what was sampled; None if nothing was.
         start: When it began, from `now`.
     """
-    from obverse import __version__
+    from obverse.core import package_version
 
     return {
         "command": command,
@@ -51,7 +51,7 @@ def run_record(command: str, config: dict[str, Any], lm: LanguageModel, seed: in
             "fingerprint": lm.fingerprint.to_json(),
         },
         "seed": seed,
-        "versions": {"obverse": __version__, "python": platform.python_version(), **_versions()},
+        "versions": {"obverse": package_version(), "python": platform.python_version(), **_versions()},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
         "start": start,
         "end": now(),

@@ -69,10 +69,7 @@ def drift(lm: LanguageModel, edit: Edit, texts: Sequence[str] | None = None, lab
             kl += float((old.exp() * (old - new)).sum())
             count += len(target)
             progress.advance()
-    change = {
-        name: delta.norm() / float(lm.model.get_submodule(name).weight.float().norm())  # pyright: ignore
-        for name, delta in edit.deltas.items()
-    }
+    change = {name: delta.norm() / float(lm.weight_of(name).float().norm()) for name, delta in edit.deltas.items()}
     return Drift(math.exp(before / count), math.exp(after / count), kl / count, count, change)
 
 

@@ -74,7 +74,9 @@ def ask(lm: LanguageModel, cases: Sequence[Case], label: str = "") -> list[tuple
     Returns:
         The answers of each case, by kind in the order of `KINDS`.
     """
-    probes = [(i, kind, p) for i, case in enumerate(cases) for kind in KINDS for p in case.probes.get(kind, ())]
+    probes: list[tuple[int, Kind, Probe]] = [
+        (i, kind, p) for i, case in enumerate(cases) for kind in KINDS for p in case.probes.get(kind, ())
+    ]
     pairs = [(p.text, p.expected) for _, _, p in probes]
     others = [(p.text, p.rejected) if p.rejected else (p.contrast or "", p.expected) for _, _, p in probes]
     has_other = [bool(p.rejected or p.contrast) for _, _, p in probes]
