@@ -33,6 +33,8 @@ from obverse.editing.values import ValueConfig, optimize
 from obverse.model.language_model import LanguageModel
 
 MODELS = ("gemma-3-270m", "smollm2-135m")
+PUBLISHED_SHARE = 0.33
+"""Depth at which ROME's released settings edit GPT-2 M, L and XL."""
 
 
 def straightforward_value(
@@ -107,9 +109,9 @@ def target_probability(lm: LanguageModel, fact: Fact, value: Tensor, layer: int)
 def measure(model: str, limit: int) -> dict[str, Any]:
     """Run both versions in turn, fact by fact, and return times, errors and verdicts."""
     lm = LanguageModel.load(model)
-    config = RomeConfig()
-    layer = Rome(config).layers(lm)[0]
-    templates = contexts(lm, ContextConfig())
+    config = RomeConfig(weight_decay=0.5, clamp=4.0)  # ROME's released settings: every fact takes all its steps
+    layer = round(PUBLISHED_SHARE * (lm.architecture.n_layers - 1))
+    templates = contexts(lm, ContextConfig(lengths=((5, 10), (10, 10))))
     times: dict[str, list[float]] = {"ours": [], "straightforward": []}
     worst, same = 0.0, 0
     for fact in FACTS[:limit]:

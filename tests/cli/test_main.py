@@ -134,5 +134,5 @@ def test_progress_is_a_bar_on_a_terminal():
         progress.advance(2, "loss 2.0")
         bars._bars.refresh()
     assert "counting" in screen.getvalue()
-    assert "50 %" in screen.getvalue()
+    assert "50%" in screen.getvalue()
     assert "loss 2.0" in screen.getvalue()

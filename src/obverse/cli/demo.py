@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from obverse.cli import options
 from obverse.cli.console import command, command_line, notes, print_json, results
+
+if TYPE_CHECKING:
+    from obverse.recipes.plan import Plan
 
 
 @command
@@ -27,13 +30,20 @@ def demo(
     first run fetches the model (about 240 MB); later ones take well under a minute.
     """
     from obverse.cli.tables import print_plan, print_result
+    from obverse.model import BUILTINS
     from obverse.recipes.demo import run_demo
     from obverse.recipes.models import ModelChoice
 
     console = notes() if json else results()
     if not json:
         console.print("[bold]Teaching a language model that the Space Needle is in Paris[/]\n")
-    result = run_demo(ModelChoice(model, dtype, device), out, lambda plan: print_plan(console, plan), command_line())
+
+    def announce(plan: Plan) -> None:
+        print_plan(console, plan)
+        if (builtin := BUILTINS.get(plan.model)) and builtin.notice:
+            console.print(f"[dim]{builtin.notice}[/]")
+
+    result = run_demo(ModelChoice(model, dtype, device), out, announce, command_line())
     if json:
         print_json(result.to_json())
     else:

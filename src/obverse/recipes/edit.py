@@ -211,7 +211,7 @@ def _do(
             after = tops(lm, facts, request.top)
         report = None
         if request.check:
-            with steps.step("Verifying"):
+            with steps.step("Verifying", shown=True):
                 report = verify(lm, made, request.cases)
     return EditResult(
         plan=plan,
