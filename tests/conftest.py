@@ -4,8 +4,12 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
+from hypothesis import settings
 
 from obverse.model.language_model import LanguageModel
+
+settings.register_profile("shared machine", deadline=None)  # a slow moment of the machine is no fault
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")

@@ -55,11 +55,12 @@ def test_json_is_all_that_stands_on_stdout(obverse, model):
 
 
 def test_dry_run_writes_nothing(obverse, model, tmp_path):
-    ran = obverse("edit", "-m", model, *SPACE_NEEDLE, "--dry-run", "--set", "steps=7")
+    ran = obverse("edit", "-m", model, *SPACE_NEEDLE, "--dry-run", "--set", "steps=7", "--layer", "1", "--set",
+                  "contexts.lengths=[[4, 2]]")  # fmt: skip
     assert ran.code == 0
     assert list(tmp_path.iterdir()) == []
     words = " ".join(ran.out.split())
-    for shown in ("method rome", "steps 7", "layer 1 (model.layers.1.mlp.down_proj)", "21, the bare prompt among them"):
+    for shown in ("method rome", "steps 7", "layer 1 (model.layers.1.mlp.down_proj)", "3, the bare prompt among them"):
         assert shown in words
     assert "will be counted first" in words
     assert "MB beside the model" in words

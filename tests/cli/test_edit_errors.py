@@ -23,8 +23,8 @@ MISTAKES = {
     "unknown setting": ((*SPACE_NEEDLE, "--set", "step=3"), "step: no such setting, did you mean steps"),
     "two bad settings": ((*SPACE_NEEDLE, "--set", "step=3", "--set", "clamp=x"), "2 mistakes in the settings"),
     "no equals sign": ((*SPACE_NEEDLE, "--set", "steps"), "not of the form key=value"),
-    "unknown kind": ((*SPACE_NEEDLE, "--require", "efficacity=1"), "Unknown kind of probe 'efficacity'"),
-    "unknown protocol": ((*SPACE_NEEDLE, "--require", "efficacy.sucess=1"), "Did you mean success"),
+    "unknown kind": ((*SPACE_NEEDLE, "--require", "effect=1"), "Unknown kind of probe 'effect'"),
+    "unknown protocol": ((*SPACE_NEEDLE, "--require", "efficacy.successes=1"), "Did you mean success"),
     "share out of range": ((*SPACE_NEEDLE, "--require", "efficacy=2"), "not of the form kind=share"),
     "requirement without true answer": ((*SPACE_NEEDLE, "--require", "efficacy=1"), "Give the true answer (--true)"),
     "requirement without verification": (

@@ -23,7 +23,7 @@ TEXTS = ("In other news. {}", "He closed the book slowly. {}")
 
 def config(**changes):
     # What an MLP of a tiny random model writes is small: the published step and decay are not made for it.
-    gentle = {"learning_rate": 0.1, "weight_decay": 0.0}
+    gentle = {"learning_rate": 0.1, "weight_decay": 0.0, "clamp": 4.0}
     given = {"contexts": {"texts": TEXTS}, "moment": None, "layers": [1], **gentle, **changes}
     return build(RomeConfig, given)
 
@@ -34,17 +34,25 @@ def moment(size, seed=0):
 
 
 @pytest.mark.parametrize("family", DENSE)
-def test_every_family_says_the_target_and_keeps_its_bits(family):
-    lm = tiny(family)
+def test_every_family_answers_the_key_with_the_value_and_keeps_its_bits(family):
+    lm, settings = tiny(family), config(key="prompt-key", clamp=100, contexts={"texts": ()})
     before = {name: tensor_hash(value) for name, value in lm.model.state_dict().items()}
-    (old,) = likelihoods(lm, [(FACT.text, FACT.target)])
-    # Keys of a random model differ widely between contexts; the bare prompt's key answers for the bare prompt.
-    edit = Rome(config(key="prompt-key", contexts={"texts": ()})).edit(lm, [FACT])
+    looked = look(lm, 1, [FACT], ("{}",))
+    (value,) = optimize(lm, 1, looked, settings)
+    edit = Rome(settings).edit(lm, [FACT])
     assert {name: tensor_hash(value) for name, value in lm.model.state_dict().items()} == before
+    assert value.steps[-1].nll < value.steps[0].nll
     with edit.applied(lm):
+        edited = look(lm, 1, [FACT], ("{}",))
+    torch.testing.assert_close(edited.values[0], value.target, rtol=1e-4, atol=1e-4)
+
+
+def test_edited_model_says_the_target():
+    lm = tiny("llama")
+    (old,) = likelihoods(lm, [(FACT.text, FACT.target)])
+    with Rome(config(key="prompt-key", clamp=100, contexts={"texts": ()})).edit(lm, [FACT]).applied(lm):
         (new,) = likelihoods(lm, [(FACT.text, FACT.target)])
     assert new.total > old.total
-    assert all(torch.isfinite(delta.dense()).all() for delta in edit.deltas.values())
 
 
 @pytest.mark.parametrize("mode", ["consistent", "original", "prompt-key"])
@@ -226,8 +234,9 @@ def test_lookup_tokens(lookup, expected):
 @pytest.mark.parametrize("tokens", ["bpe", "bpe_bos", "metaspace"])
 def test_scripts_accents_and_subjects_inside_a_token(fact, tokens):
     lm = tiny("llama", tokens)
-    edit = Rome(config(steps=8, key="prompt-key", contexts={"texts": ()})).edit(lm, [fact])
-    with edit.applied(lm):
-        (new,) = likelihoods(lm, [(fact.text, fact.target)])
-    (old,) = likelihoods(lm, [(fact.text, fact.target)])
-    assert new.total > old.total
+    settings = config(steps=8, key="prompt-key", clamp=100, contexts={"texts": ()})
+    (value,) = optimize(lm, 1, look(lm, 1, [fact], ("{}",)), settings)
+    assert value.steps[-1].nll < value.steps[0].nll
+    with Rome(settings).edit(lm, [fact]).applied(lm):
+        edited = look(lm, 1, [fact], ("{}",))
+    torch.testing.assert_close(edited.values[0], value.target, rtol=1e-4, atol=1e-4)

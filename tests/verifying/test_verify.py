@@ -22,7 +22,7 @@ CASE = Case.of(
 def edit_of(lm, **changes):
     from obverse.core import build
 
-    settings = {"contexts": {"texts": ()}, "moment": None, "layers": [1], "learning_rate": 0.1, "weight_decay": 0.0}
+    settings = {"contexts": {"texts": ()}, "moment": None, "layers": [1], "learning_rate": 0.1, "clamp": 4.0}
     return Rome(build(RomeConfig, settings, changes)).edit(lm, [FACT])
 
 

@@ -117,7 +117,7 @@ def print_result(console: Console, result: EditResult) -> None:
 def print_report(console: Console, report: Report) -> None:
     """Print what held and what broke."""
     made = table("Before → after", "asked", "success", "95 % range", "probability", "says it")
-    kinds = [kind for kind in KINDS if report.answers(kind)]
+    kinds: list[Kind] = [kind for kind in KINDS if report.answers(kind)]
     for kind in kinds:
         success, *others = (_before_after(report, kind, protocol) for protocol in _PROTOCOLS)
         made.add_row(kind, str(len(report.answers(kind))), success, _range(report, kind), *others)

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class ValueConfig(Config):
     """Settings of value optimization.
 
-    Defaults are ROME's released ones, save for clamp and decay: those were measured on the two built-in models, where the
-    published ones overshoot (docs/layers.md).
+    Defaults are ROME's released ones, save for clamp and decay: those were measured on the two built-in models, where
+    the published ones overshoot (docs/layers.md).
     """
 
     steps: int = 20
