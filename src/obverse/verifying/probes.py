@@ -19,7 +19,7 @@ from obverse.measuring.likelihood import Likelihood, likelihoods
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
 
-GENERATED_TOKENS = 12
+GENERATED_TOKENS = 8
 """Tokens generated to see whether the answer comes by itself."""
 
 

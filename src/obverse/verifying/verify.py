@@ -16,7 +16,7 @@ from obverse.verifying.report import CaseReport, Continuation, Report
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
 
-CONTINUATION_TOKENS = 24
+CONTINUATION_TOKENS = 16
 
 
 def verify(
