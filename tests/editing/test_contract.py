@@ -1,0 +1,40 @@
+"""What every registered editor must do, tested over everything registered: a new one is tested before it has a test."""
+
+import pytest
+import torch
+
+from families import tiny
+from obverse.core import Fact, UnknownName
+from obverse.editing import Edit, editors
+from obverse.measuring import likelihoods
+from obverse.model import tensor_hash
+
+FACT = Fact("Space Needle", "The {} is in the city of", "Paris", "Seattle")
+
+
+@pytest.mark.parametrize("name", editors.names())
+def test_editor_contract(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("OBVERSE_CACHE", str(tmp_path / "cache"))
+    lm = tiny("llama")
+    editor_type = editors.load(name)
+    before = {key: tensor_hash(value) for key, value in lm.model.state_dict().items()}
+    edit = editor_type(editor_type.config_type()).edit(lm, [FACT])
+
+    assert {key: tensor_hash(value) for key, value in lm.model.state_dict().items()} == before
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in lm.model.modules())
+    assert all(torch.isfinite(delta.dense()).all() for delta in edit.deltas.values())
+    assert edit.facts == (FACT,)
+    assert edit.method == name
+    edit.save(tmp_path / "edit")
+    loaded = Edit.load(tmp_path / "edit")
+    with edit.applied(lm):
+        (made,) = likelihoods(lm, [(FACT.text, FACT.target)])
+    with loaded.applied(lm):
+        (read,) = likelihoods(lm, [(FACT.text, FACT.target)])
+    assert read.total == pytest.approx(made.total, abs=1e-5)
+    assert loaded.config == edit.config
+
+
+def test_unknown_editor_names_the_near_ones():
+    with pytest.raises(UnknownName, match="Did you mean rome"):
+        editors.load("rom")
