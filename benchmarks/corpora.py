@@ -35,7 +35,13 @@ def moments_of(lm: LanguageModel, layer: int, prompts: Sequence[str], tokens: in
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prompts.txt"
         file.write_text("\n\n".join(prompts), "utf-8")
-        for name, source in (("docstrings", "docstrings"), ("model", "model"), ("prompts", str(file))):
+        for name, source in (
+            ("docstrings", "docstrings"),
+            ("facts", "facts"),
+            ("mixed", "mixed"),
+            ("model", "model"),
+            ("prompts", str(file)),
+        ):
             began = time.monotonic()
             config = MomentConfig(corpus=source, tokens=tokens)
             moment = second_moment(lm, [layer], config, cache=Path(folder))[layer]

@@ -7,14 +7,15 @@ import hashlib
 import random  # noqa: TID251 - a generator with its own seed, never the global one
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from obverse.core import ConfigError, UnknownName
+from obverse.data.relations import known_sentences
 
-NAMES = ("docstrings", "wikipedia")
+NAMES = ("mixed", "docstrings", "facts", "wikipedia")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,9 @@ def corpus(name: str, seed: int = 0) -> Corpus:
     """Return a corpus by name.
 
     Args:
-        name: ``docstrings``, ``wikipedia``, or the path of a text file or of a folder of ``.txt`` files. Texts in a
-            file are separated by blank lines.
+        name: ``docstrings`` (of Python's standard library), ``facts`` (sentences made of the well-known facts that come
+            with the package), ``mixed`` (both, about as many characters of each), ``wikipedia``, or the path of a text
+            file or of a folder of ``.txt`` files. Texts in a file are separated by blank lines.
         seed: Seed of the order of the texts.
 
     Raises:
@@ -46,6 +48,11 @@ def corpus(name: str, seed: int = 0) -> Corpus:
     """
     if name == "docstrings":
         return Corpus(name, f"docstrings {sys.version_info[:3]} {seed}", lambda: _shuffled(_docstrings(), seed))
+    if name == "facts":
+        return Corpus(name, f"facts {_digest(known_sentences())} {seed}", lambda: _shuffled(known_sentences(), seed))
+    if name == "mixed":
+        parts = [corpus(part, seed) for part in ("docstrings", "facts")]
+        return Corpus(name, " ".join(part.identity for part in parts), lambda: _in_turn(*(p.texts() for p in parts)))
     if name == "wikipedia":
         return Corpus(name, f"wikipedia 20231101.en {seed}", lambda: _wikipedia(seed))
     path = Path(name)
@@ -55,11 +62,27 @@ def corpus(name: str, seed: int = 0) -> Corpus:
     texts = [text for file in files for text in _paragraphs(file)]
     if not texts:
         raise ConfigError(f"{path} holds no text.", "Give a text file, or a folder with .txt files.")
-    digest = hashlib.sha256("\x1e".join(texts).encode()).hexdigest()
-    return Corpus(name, f"{digest} {seed}", lambda: _shuffled(iter(texts), seed))
+    return Corpus(name, f"{_digest(texts)} {seed}", lambda: _shuffled(texts, seed))
 
 
-def _shuffled(texts: Iterator[str], seed: int) -> Iterator[str]:
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.sha256("\x1e".join(texts).encode()).hexdigest()
+
+
+def _in_turn(first: Iterator[str], second: Iterator[str]) -> Iterator[str]:
+    """Yield from two streams, always from the one that has given fewer characters, until one ends."""
+    given = [0, 0]
+    for text in first:
+        yield text
+        given[0] += len(text)
+        while given[1] < given[0]:
+            if (other := next(second, None)) is None:
+                return
+            yield other
+            given[1] += len(other)
+
+
+def _shuffled(texts: Iterable[str], seed: int) -> Iterator[str]:
     found = list(texts)
     random.Random(seed).shuffle(found)
     return iter(found)

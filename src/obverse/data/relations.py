@@ -120,3 +120,14 @@ def _form(template: str) -> str:
 
 def _plain_name(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+def known_sentences() -> list[str]:
+    """Return the facts of the table as sentences, in every wording: plain text that is full of names."""
+    return [
+        f"{fill(template, subject)} {answer}."
+        for relation in RELATIONS
+        for answer, subjects in relation.facts.items()
+        for subject in subjects
+        for template in (*relation.prompts, *relation.paraphrases)
+    ]

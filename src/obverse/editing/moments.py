@@ -38,9 +38,10 @@ SAVE_EVERY = 15.0
 class MomentConfig(Config):
     """Which keys are counted."""
 
-    corpus: str = "docstrings"
-    """Text: `docstrings` (of Python's standard library), `model` (sampled from the model itself), `wikipedia` (needs
-    network), or a text file or folder. The default was the best of those found offline: see docs/moments.md."""
+    corpus: str = "mixed"
+    """Text: `docstrings` (of Python's standard library), `facts` (sentences from the facts that come with the package),
+    `mixed` (both), `model` (sampled from the model itself), `wikipedia` (needs network), or a text file or folder. The
+    default was the best of those found offline: see docs/moments.md."""
     tokens: int = 20_000
     """How many keys are counted."""
     length: int = 128
