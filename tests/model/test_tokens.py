@@ -140,6 +140,7 @@ def test_a_slow_tokenizer_is_refused():
         ("Answer:", "Paris", " "),
         ("首都是", "北京", ""),
         ("首都是", "Paris", ""),
+        ("He lives in", "北京", " "),
         ("首都是「", "Paris", ""),
         ("首都は、", "東京", ""),
         ("ตั้งอยู่ที่", "กรุงเทพ", ""),
@@ -156,8 +157,6 @@ def test_joint(prompt, target, between):
 @pytest.mark.parametrize("kind", ["bpe", "bpe_trimmed"])
 def test_a_space_that_is_a_token_belongs_to_the_target(kind):
     """Whether or not the tokenizer's offsets count it, so that both give the target the same tokens."""
-    joined = join(TOKENIZERS[kind], "He lives in", "北京")
-    assert joined.encoded.text == "He lives in北京"
     for prompt, first in (("He lives in", " "), ("He lives in ", "X")):
         joined = join(TOKENIZERS[kind], prompt, "Xq")
         ids = joined.encoded.ids
