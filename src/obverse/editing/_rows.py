@@ -13,7 +13,7 @@ from torch import Tensor
 from obverse.core import ConfigError, Fact, UnsupportedModel
 from obverse.model.hooks import first_tensor
 from obverse.model.partial import Rows, Suffix, prepare
-from obverse.model.tokens import Encoded, join_all, pad, pad_id
+from obverse.model.tokens import Encoded, encode, join_all, pad, pad_id
 
 if TYPE_CHECKING:
     from torch import nn
@@ -164,8 +164,6 @@ def _rows(lm: LanguageModel, index: int, fact: Fact, contexts: Sequence[str], lo
         place = lookup_token(joined.encoded, span, end, lookup)
         ids, target = joined.encoded.ids, joined.target
         out.append(Row(ids[:-1], place, tuple(i - 1 for i in target), tuple(ids[i] for i in target), index))
-    from obverse.model.tokens import encode
-
     essence = ESSENCE.replace("{}", fact.subject)
     encoded = encode(lm.tokenizer, essence)
     place = lookup_token(encoded, (0, len(fact.subject)), len(essence), lookup)

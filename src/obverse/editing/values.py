@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from obverse.core import Config, EditFailed, Progress
-from obverse.editing._rows import Looked, mlp_write
+from obverse.editing._rows import Looked, Row, mlp_write
 from obverse.model.partial import Rows, Suffix, logits
 
 if TYPE_CHECKING:
@@ -165,7 +165,8 @@ def _batch(looked: Looked, facts: Sequence[int], write: Callable[[Tensor], Tenso
     )
 
 
-def _reads(row) -> list[tuple[int, int]]:  # noqa: ANN001 - a Row; -1 marks an essence row
+def _reads(row: Row) -> list[tuple[int, int]]:
+    # -1 marks an essence row
     return list(zip(row.reads, row.targets or (-1,), strict=True))
 
 

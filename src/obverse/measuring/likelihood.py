@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from obverse.core import track
-from obverse.model.hooks import replace_input
+from obverse.model.partial import head_sees
 from obverse.model.tokens import Joined, encode, join_all, pad, pad_id
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _logits_at(
     """Return logits at chosen (row, column) places only; the vocabulary projection is the costliest part of all."""
     rows = torch.tensor([row for row, _ in where], device=ids.device)
     columns = torch.tensor([column for _, column in where], device=ids.device)
-    with replace_input(lm.head, lambda states: states[rows, columns][None]):
+    with head_sees(lm.model, rows, columns):
         return lm.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[0]
 
 
