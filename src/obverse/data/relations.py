@@ -131,3 +131,10 @@ def known_sentences() -> list[str]:
         for subject in subjects
         for template in (*relation.prompts, *relation.paraphrases)
     ]
+
+
+def known_subjects() -> list[str]:
+    """Return the subjects of the table's facts, each once."""
+    return list(
+        dict.fromkeys(subject for relation in RELATIONS for subjects in relation.facts.values() for subject in subjects)
+    )

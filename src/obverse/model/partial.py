@@ -38,8 +38,14 @@ if TYPE_CHECKING:
     from obverse.model.architecture import Architecture
 
 
-class _Passed(nn.Module):
-    """Stands in for a block that need not run: gives its input, or the states it was given, as the block would."""
+class Passed(nn.Module):
+    """Stands in for a block that need not run: gives its input, or the states it was given, as the block would.
+
+    Args:
+        block: The block.
+        as_tuple: Whether it gives a tuple.
+        states: What to give in place of the input.
+    """
 
     def __init__(self, block: nn.Module, as_tuple: bool, states: Tensor | None) -> None:
         super().__init__()
@@ -220,6 +226,24 @@ def logits(
     return output.logits[0]
 
 
+@torch.no_grad()
+def head_logits(
+    model: PreTrainedModel, architecture: Architecture, states: Float[Tensor, "row hidden"], as_tuple: bool
+) -> Float[Tensor, "row vocab"]:
+    """Return the logits that states after the last block lead to, by the model's own final norm and head.
+
+    Args:
+        model: The model.
+        architecture: Its map.
+        states: Outputs of the last block.
+        as_tuple: Whether this family's blocks give tuples.
+    """
+    blocks = _blocks(model, architecture)
+    alone = states[:, None]
+    with _passing(blocks, len(blocks), as_tuple, alone):
+        return model(inputs_embeds=_embeddings_like(model, alone), use_cache=False).logits[:, 0]
+
+
 def _blocks(model: PreTrainedModel, architecture: Architecture) -> nn.ModuleList:
     return cast(nn.ModuleList, model.get_submodule(architecture.blocks))
 
@@ -235,7 +259,7 @@ def _passing(blocks: nn.ModuleList, layer: int, as_tuple: bool, states: Tensor) 
     own = list(blocks)
     try:
         for i in range(layer):
-            blocks._modules[str(i)] = _Passed(own[i], as_tuple, states if i == layer - 1 else None)
+            blocks._modules[str(i)] = Passed(own[i], as_tuple, states if i == layer - 1 else None)
         yield
     finally:
         for i in range(layer):
