@@ -1,8 +1,8 @@
 """The cells of a trace, and how those of one token are run together (rome.md 1.4, 1.5).
 
-A cell restores something at one token, from one layer on. It begins in the first block that it changes and whose change
-is not known yet; below that block and left of that token all is as in the corrupted run. Windows that are clipped at the
-bottom begin alike: the longest of them runs, and the shorter ones branch off where they end.
+A cell restores something at one token, from one layer on. It begins in the first block that it changes and whose
+change is not known yet; below that block and left of that token all is as in the corrupted run. Windows that are
+clipped at the bottom begin alike: the longest of them runs, and the shorter ones branch off where they end.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def groups_of(kinds: Sequence[TraceKind], n_layers: int, window: int) -> list[Gr
         if kind in PARTS:
             groups += _windows(kind, n_layers, window)
             continue
-        part = next((one for one in PARTS if kind == f"severed-{one}"), None)
+        part: Part | None = next((one for one in PARTS if kind == f"severed-{one}"), None)
         groups += [(Cell(kind, layer, layer + 1, part, n_layers, held=part is not None),) for layer in range(n_layers)]
     return sorted(groups, key=lambda group: group[0].start)
 

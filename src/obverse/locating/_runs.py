@@ -1,9 +1,9 @@
 """The clean and the corrupted run of a causal trace, and every state of them that restoring needs (rome.md 1.1).
 
-All are rows of one forward pass. Of each corrupted row two copies go along, in which the MLP's, the attention's write is
-the clean one in every block; after each block they are put back to the corrupted row. So one pass gives, for each block
-and token, the state with that single write restored: MLP, norms and residual sum act token by token, and what attention
-would mix in from other tokens is replaced.
+All are rows of one forward pass. Of each corrupted row two copies go along, in which the MLP's, the attention's write
+is the clean one in every block; after each block they are put back to the corrupted row. So one pass gives, for each
+block and token, the state with that single write restored: MLP, norms and residual sum act token by token, and what
+attention would mix in from other tokens is replaced.
 """
 
 from __future__ import annotations
@@ -159,9 +159,10 @@ def run(
             where.copy_(noise if replace else where.cpu().double() + noise)
         return embedded
 
-    changes = {_embedding_name(lm): corrupt}
+    changes: dict[str, Callable[[Tensor, Tensor], Tensor]] = {_embedding_name(lm): corrupt}
+    parts: set[Part] = {*restored, *severed}
     for layer in range(a.n_layers):
-        for part in {*restored, *severed}:
+        for part in parts:
             changes[Site(layer, part).module(a)] = recorder.write(part)
         changes[Site(layer, "hidden").module(a)] = recorder.block
     cache = DynamicCache()

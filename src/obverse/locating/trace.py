@@ -94,10 +94,11 @@ class CausalTrace:
     """How much of an answer comes back when single states of a corrupted run are restored (rome.md 1).
 
     Attributes:
-        fact: The statement; its target is the answer that was followed.
+        fact: The statement as it was given.
         model: Name of the model.
         fingerprint: What model it was.
-        answer: Text of the answer token: the model's own likeliest next token.
+        answer: Text of the answer token: the one whose probability was followed, the model's own likeliest next token
+            unless another was asked for.
         answer_id: Its id.
         tokens: Text of each token of the prompt, special tokens included.
         token_ids: Their ids.
@@ -157,8 +158,10 @@ class CausalTrace:
 
     def role(self, position: int) -> Role | None:
         """Return the role of a token, None before the subject; of several roles, the last token's, then the first."""
-        found = [role for role, tokens in self.roles.items() if position in tokens]
-        return None if not found else "last token" if "last token" in found else found[0]
+        found: list[Role] = [role for role, tokens in self.roles.items() if position in tokens]
+        if not found:
+            return None
+        return "last token" if "last token" in found else found[0]
 
     def by_role(self, kind: TraceKind = "hidden") -> Float[Tensor, "role layer"]:
         """Return the mean indirect effect over the tokens in each role, in the order of `ROLES`; NaN where none is."""

@@ -1,4 +1,4 @@
-"""Causal tracing: which states carry an answer? (Meng et al. 2022, arXiv 2202.05262, section 2; rome.md 1)
+"""Causal tracing: which states carry an answer? (Meng et al. 2022, arXiv 2202.05262, section 2; rome.md 1).
 
 The subject of a prompt is corrupted with noise, and single states are restored to what they were without it. A state
 that brings the answer back carries what the answer needs. For each token t and layer l
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import torch
 from pydantic import Field
@@ -54,18 +54,22 @@ class TraceConfig(Config):
     """Gigabytes to use at most, beyond the model."""
 
 
+Reason: TypeAlias = Literal["another answer", "subject not found", "prompt longer than the context"]
+"""Why a fact is not traced."""
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A fact that was not traced.
 
     Attributes:
         fact: The fact.
-        reason: Why, in a few words that can be counted.
+        reason: Why, in words that can be counted.
         detail: What was found.
     """
 
     fact: Fact
-    reason: str
+    reason: Reason
     detail: str
 
 
@@ -75,18 +79,20 @@ def trace_all(
     config: TraceConfig | None = None,
     *,
     expect: bool = False,
+    follow: Sequence[int | None] | None = None,
     noise: Noise | None = None,
     label: str = "tracing",
 ) -> list[CausalTrace | Skipped]:
     """Trace facts, several in a batch where memory allows.
 
-    The answer followed is the model's own likeliest next token.
-
     Args:
         lm: The model.
         facts: The statements; of each, prompt and subject count.
         config: Settings.
-        expect: Skip facts whose answer does not begin with the fact's target.
+        expect: Skip facts to which the model's likeliest next token is not the first token of the fact's target. (The
+            original compares the token's text with the whole target; that suffices here too.)
+        follow: For each fact the token whose probability is followed; the model's own likeliest where None. See
+            `first_token`.
         noise: The noise, where the rule was resolved already; else the config's rule is, on the model.
         label: Name of the progress bar; empty for none.
 
@@ -97,7 +103,10 @@ def trace_all(
         ConfigError: If the noise rule is unknown, or the memory does not suffice for one prompt.
     """
     config = config or TraceConfig()
-    found: list[CausalTrace | Skipped | Statement] = [_statement(lm, fact, expect) for fact in facts]
+    chosen = [None] * len(facts) if follow is None else follow
+    found: list[CausalTrace | Skipped | Statement] = [
+        _statement(lm, fact, expect, token) for fact, token in zip(facts, chosen, strict=True)
+    ]
     todo = [(i, one) for i, one in enumerate(found) if isinstance(one, Statement)]
     if not todo:
         return [one for one in found if not isinstance(one, Statement)]
@@ -111,7 +120,13 @@ def trace_all(
     return [one for one in found if not isinstance(one, Statement)]
 
 
-def _statement(lm: LanguageModel, fact: Fact, expect: bool) -> Statement | Skipped:
+def first_token(lm: LanguageModel, fact: Fact) -> int:
+    """Return the first token of a fact's target as it follows the prompt."""
+    joined = join(lm.tokenizer, fact.text, fact.target)
+    return joined.encoded.ids[joined.target.start]
+
+
+def _statement(lm: LanguageModel, fact: Fact, expect: bool, follow: int | None) -> Statement | Skipped:
     encoded = encode(lm.tokenizer, fact.text)
     limit = getattr(lm.model.config.get_text_config(), "max_position_embeddings", None)
     if limit is not None and len(encoded.ids) > limit:
@@ -121,13 +136,10 @@ def _statement(lm: LanguageModel, fact: Fact, expect: bool) -> Statement | Skipp
         subject = encoded.tokens_of(*fact.span)
     except SubjectNotFound as error:
         return Skipped(fact, "subject not found", error.message)
-    (answer,) = top_tokens(lm, fact.text, 1)
-    if expect:
-        joined = join(lm.tokenizer, fact.text, fact.target)
-        wanted = joined.encoded.ids[joined.target.start]
-        if answer.id != wanted:
-            return Skipped(fact, "another answer", f"{answer.text!r}, not {fact.target!r}")
-    return Statement(encoded.ids, subject, answer.id)
+    (own,) = top_tokens(lm, fact.text, 1)
+    if expect and own.id != first_token(lm, fact) and own.text.strip() != fact.target.strip():
+        return Skipped(fact, "another answer", f"{own.text!r}, not {fact.target!r}")
+    return Statement(encoded.ids, subject, own.id if follow is None else follow)
 
 
 class _Tracer:

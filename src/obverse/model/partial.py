@@ -61,6 +61,7 @@ class Passed(nn.Module):
             return getattr(object.__getattribute__(self, "_block"), name)
 
     def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Any:
+        """Give the states."""
         states = hidden_states if self._states is None else self._states
         return (states,) if self._as_tuple else states
 

@@ -1,7 +1,7 @@
 """Rows that begin at different layers, run together from the first of them to the last block.
 
-A state that is changed at layer l and token t changes only what lies above l and from t on. Many such changes, each at a
-layer of its own, climb through the blocks as one batch that grows on the way:
+A state that is changed at layer l and token t changes only what lies above l and from t on. Many such changes, each at
+a layer of its own, climb through the blocks as one batch that grows on the way:
 
         block 5     rows that began at 1, 3 and 5
         block 4     rows that began at 1 and 3
@@ -193,6 +193,7 @@ class _Stage(Passed):
         object.__setattr__(self, "_climbing", climbing)
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Run the block on the rows; its input as the decoder gives it does not count."""
         get = object.__getattribute__
         block, layer, climbing = get(self, "_block"), get(self, "_layer"), get(self, "_climbing")
         climbing.join(layer)
