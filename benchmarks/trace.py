@@ -171,8 +171,8 @@ def work_table() -> list[dict[str, Any]]:
     return rows
 
 
-def random_llama(layers: int, hidden: int, inner: int | None = None, vocab: int = 512) -> LanguageModel:
-    """Return a model with random weights whose tokens are single bytes."""
+def random_llama(layers: int, hidden: int) -> LanguageModel:
+    """Return a Llama with random weights whose tokens are single bytes."""
     import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -181,7 +181,7 @@ def random_llama(layers: int, hidden: int, inner: int | None = None, vocab: int 
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     config = transformers.LlamaConfig(
-        hidden_size=hidden, intermediate_size=inner or 3 * hidden, num_hidden_layers=layers, vocab_size=vocab,
+        hidden_size=hidden, intermediate_size=3 * hidden, num_hidden_layers=layers, vocab_size=256,
         num_attention_heads=hidden // 32, num_key_value_heads=hidden // 32, max_position_embeddings=1024,
     )  # fmt: skip
     with torch.random.fork_rng():
@@ -190,27 +190,26 @@ def random_llama(layers: int, hidden: int, inner: int | None = None, vocab: int 
     return LanguageModel(model, transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer), "random-llama")
 
 
-def memory(name: str | None, tokens: int, allowed: float) -> dict[str, Any]:
-    """Return the peak memory, beyond the loaded model's, of tracing a long prompt; run in a process of its own."""
-    if name:
-        lm = LanguageModel.load(name)
-        words = "Pike Place Market is older than most of the towers around it. " * (tokens // 10)
-        text = words[: len(words) * tokens // len(lm.tokenizer(words)["input_ids"]) - 45]
-        fact = Fact(
-            "Space Needle", "The {} can be seen from there. " + text + " The tower is in the city of", "Seattle"
-        )
-    else:
-        lm = random_llama(30, 576, 1536, 49152)
-        fact = Fact("s" * 3, "{}" + "x" * (tokens - 3), target="y")
-    before = _peak()
-    began = time.perf_counter()
-    config = TraceConfig(memory=allowed, samples=10)
-    (trace,) = trace_all(lm, [fact], config)
+def memory(name: str, tokens: int, allowed: float) -> dict[str, Any]:
+    """Return the peak memory, beyond the loaded model's, of tracing a long prompt; run in a process of its own.
+
+    All states of all tokens are kept; the subject stands near the end, so that the run takes minutes.
+    """
+    lm = LanguageModel.load(name)
+    filler = "Pike Place Market is older than most of the towers around it. "
+    end = "The {} is located in the city of"
+    words = (filler * tokens).split(" ")
+    while len(lm.tokenizer(" ".join([*words, end]))["input_ids"]) > tokens - 1:
+        words.pop(0)
+    fact = Fact("Space Needle", " ".join([*words, end]), "Seattle")
+    trace_all(lm, [Fact("Rome", "{} is", "x")], TraceConfig(samples=1, kinds=("hidden",), noise="0.1"))
+    before, began = _peak(), time.perf_counter()
+    (trace,) = trace_all(lm, [fact], TraceConfig(memory=allowed))
     assert isinstance(trace, CausalTrace)
-    seconds = time.perf_counter() - began
     return {
-        "model": lm.name, "tokens": len(trace.tokens), "layers": trace.n_layers, "allowed_gb": allowed,
-        "peak_gb_beyond_model": (_peak() - before) / 1e9, "seconds": seconds,
+        "model": lm.name, "tokens": len(trace.tokens), "subject": list(trace.subject), "layers": trace.n_layers,
+        "allowed_gb": allowed, "peak_gb_beyond_model": (_peak() - before) / 1e9,
+        "seconds": time.perf_counter() - began,
     }  # fmt: skip
 
 
@@ -229,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.memory_of is not None:
-        found = memory(options.memory_of or None, options.tokens, options.allowed)
+        found = memory(options.memory_of, options.tokens, options.allowed)
         sys.stdout.write(json.dumps(found) + "\n")
         return
     if options.work:
@@ -238,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.stdout.write(json.dumps(row) + "\n")
         return
     if options.memory:
-        for model in options.model or [""]:
+        for model in options.model or MODELS[1:]:
             command = [sys.executable, "-m", "benchmarks.trace", "--memory-of", model]
             command += ["--tokens", str(options.tokens), "--allowed", str(options.allowed)]
             done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])

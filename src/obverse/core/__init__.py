@@ -15,6 +15,7 @@ from obverse.core.errors import (
 from obverse.core.facts import KINDS, Case, Fact, Kind, Probe
 from obverse.core.progress import Progress, Reporter, reporting, track
 from obverse.core.registry import Registry
+from obverse.core.runs import Run, read_records
 from obverse.core.seeds import seed_for
 from obverse.core.storage import cache_dir, file_hash, storage_errors, whole_folder, write_whole
 from obverse.core.types import Interval, JsonValue
@@ -22,7 +23,8 @@ from obverse.core.version import package_version
 
 __all__ = [
     "KINDS", "Case", "Config", "ConfigError", "DataError", "EditFailed", "EditMismatch", "Fact", "Interval",
-    "JsonValue", "Kind", "ObverseError", "Probe", "Progress", "Registry", "Reporter", "RunConflict",
+    "JsonValue", "Kind", "ObverseError", "Probe", "Progress", "Registry", "Reporter", "Run", "RunConflict",
     "SubjectNotFound", "UnknownName", "UnsupportedModel", "build", "cache_dir", "file_hash", "package_version",
-    "parse_override", "reporting", "seed_for", "storage_errors", "track", "whole_folder", "write_whole",
+    "parse_override", "read_records", "reporting", "seed_for", "storage_errors", "track", "whole_folder",
+    "write_whole",
 ]  # fmt: skip

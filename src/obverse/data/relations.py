@@ -47,7 +47,7 @@ def case_for(fact: Fact, id: str = "0") -> Case:
     relation = relation_of(fact)
     if relation is None:
         return Case.of(fact, id=id, prompts=(fact.text,))
-    name, article = _name(fact)
+    name, article = split_article(fact)
     subject = f"{article} {name}".strip()
     own = {_form(fact.prompt)}
     after = " the" if article and not _begins_with_article(fact.subject) else ""
@@ -76,7 +76,7 @@ def _neighbours(fact: Fact, relation: Relation) -> Iterator[tuple[str, str]]:
     form = _form(fact.prompt)
     fits_all = form in map(_form, (*relation.prompts, *relation.vague))
     template = _without_article(fact.prompt) if fits_all else relation.prompts[0]
-    name = _name(fact)[0]
+    name = split_article(fact)[0]
     true, target = (fact.target_true or "").strip().casefold(), fact.target.strip().casefold()
     same = [(s, o) for o, subjects in relation.facts.items() for s in subjects if o.casefold() == true]
     other = {o: subjects for o, subjects in relation.facts.items() if o.casefold() not in (true, target)}
@@ -97,7 +97,7 @@ def _overlap(first: str, second: str) -> bool:
     return padded[0] in padded[1] or padded[1] in padded[0]
 
 
-def _name(fact: Fact) -> tuple[str, str]:
+def split_article(fact: Fact) -> tuple[str, str]:
     """Return the subject without its article, and "the" if it has one in itself or in the prompt before it."""
     if _begins_with_article(fact.subject):
         return fact.subject.strip().split(maxsplit=1)[1], "the"

@@ -65,7 +65,7 @@ class Sizes:
         recorded = size * a.n_layers * (a.hidden * (runs + severed) + keys * (runs + 1)) + runs * passing
         allowed = memory * 1e9
         rows = max(1, min(HEAD_ROWS, int(HEAD * allowed / (12 * lm.vocab))))  # logits, their float32, exponentials
-        tokens = CPU_TOKENS if lm.device.type == "cpu" else math.inf
+        tokens = float(CPU_TOKENS) if lm.device.type == "cpu" else math.inf
         return cls(allowed, recorded, passing, size * (2 * keys + 4 * heads * head), rows, tokens)
 
     def batches(self, copies: Sequence[tuple[int, int]], lengths: Sequence[int]) -> Iterator[list[tuple[int, int]]]:

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
 
 
+LOGITS = 1 << 21
+"""Logits summed at a time."""
+
+
 class TraceConfig(Config):
     """Settings of a causal trace. Defaults are the reference's (rome.md 1)."""
 
@@ -128,9 +132,8 @@ def first_token(lm: LanguageModel, fact: Fact) -> int:
 
 def _statement(lm: LanguageModel, fact: Fact, expect: bool, follow: int | None) -> Statement | Skipped:
     encoded = encode(lm.tokenizer, fact.text)
-    limit = getattr(lm.model.config.get_text_config(), "max_position_embeddings", None)
-    if limit is not None and len(encoded.ids) > limit:
-        detail = f"{len(encoded.ids)} tokens; {lm.name} reads {limit}"
+    if lm.context is not None and len(encoded.ids) > lm.context:
+        detail = f"{len(encoded.ids)} tokens; {lm.name} reads at most {lm.context}"
         return Skipped(fact, "prompt longer than the context", detail)
     try:
         subject = encoded.tokens_of(*fact.span)
@@ -249,7 +252,9 @@ class _Tracer:
             part = slice(start, start + self.sizes.rows_of_head)
             logits = head_logits(self.lm.model, self.lm.architecture, states[part], as_tuple).float()
             chosen = logits.gather(1, answers[part, None].to(logits.device))[:, 0]
-            found.append((chosen - logits.logsumexp(-1)).exp().double().cpu())
+            # A few rows at a time: the exponentials of all would not stay in a CPU's caches.
+            total = torch.cat([few.logsumexp(-1) for few in logits.split(max(1, LOGITS // self.lm.vocab))])
+            found.append((chosen - total).exp().double().cpu())
         return torch.cat(found)
 
     def result(self, place: int, fact: Fact, statement: Statement) -> CausalTrace:

@@ -145,6 +145,13 @@ class LanguageModel:
         """Number of logits."""
         return self.weight_of(self.head).shape[0]
 
+    @property
+    def context(self) -> int | None:
+        """Most tokens that the model reads; None where its settings do not say."""
+        config = self.model.config.get_text_config()
+        known = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len"))
+        return next((size for size in known if isinstance(size, int) and size > 0), None)
+
     def weight_of(self, module: str | nn.Module) -> torch.Tensor:
         """Return the weight of a module, given itself or by name, as the model stores it."""
         found = self.model.get_submodule(module) if isinstance(module, str) else module

@@ -1,5 +1,6 @@
-"""Reports to read: one HTML page that says what an edit did, for readers who know none of the papers."""
+"""Reports to read: HTML pages that say what an edit did or a trace found, for readers who know none of the papers."""
 
 from obverse.report.html import render, write_report
+from obverse.report.trace_page import write_averages_page, write_trace_page
 
-__all__ = ["render", "write_report"]
+__all__ = ["render", "write_averages_page", "write_report", "write_trace_page"]

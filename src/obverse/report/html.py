@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
-from obverse.core import KINDS, JsonValue, write_whole
+from obverse.core import KINDS
 from obverse.editing.edit import Edit
 from obverse.report import _tables as tables
 from obverse.report._format import Found, all_intervals, fact_line, percent
+from obverse.report._page import Origin, embed, origin, page, section, write_page
 from obverse.report._verdicts import SCALE, card, verdicts
 from obverse.report.charts import bars, by_kind, by_probe
 from obverse.verifying import Report
@@ -29,30 +27,20 @@ JSON_BYTES = 1_000_000
 """Size of the embedded JSON, at most."""
 
 
-class Background(TypedDict, total=False):
-    """What a page says besides the report itself; everything may be left out.
+class Background(Origin, total=False):
+    """What a page says besides the report itself; everything may be left out. The settings are by default the edit's.
 
     Attributes:
         edit: The edit; its fingerprint of the base and its details are shown.
-        settings: The editor's settings; by default those of the edit.
-        versions: Package → version.
-        seconds: Stage → how long it took.
         adapter: Folder the edit was saved to.
-        command: Command line that made the page.
         top_before: Likeliest next tokens after the fact's prompt with their probabilities, before the edit.
         top_after: The same after the edit.
-        made: When; by default now.
     """
 
     edit: Edit | None
-    settings: Mapping[str, JsonValue] | None
-    versions: Mapping[str, str]
-    seconds: Mapping[str, float]
     adapter: str | None
-    command: str | None
     top_before: Sequence[tuple[str, float]]
     top_after: Sequence[tuple[str, float]]
-    made: datetime
 
 
 def render(report: Report, **background: Unpack[Background]) -> str:
@@ -82,36 +70,21 @@ def render(report: Report, **background: Unpack[Background]) -> str:
         _drift_section(report),
         _origin_section(report, background),
     ]
-    style = (files("obverse.report") / "style.css").read_text("utf-8")
-    return (
-        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
-        '<meta name=viewport content="width=device-width, initial-scale=1">'
-        '<meta name=color-scheme content="light dark">'
-        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(name)}</title><style>{style}</style></head><body><main>{''.join(body)}</main>"
-        f'<script type="application/json" id="report">{_embedded(report, found)}</script></body></html>\n'
-    )
+    return page(name, body, _embedded(report, found))
 
 
 def write_report(path: str | Path, report: Report, **background: Unpack[Background]) -> Path:
     """Write a report as a page of HTML and return where; an older page is replaced as a whole."""
-    path = Path(path)
-    page = render(report, **background)
-    write_whole(path, lambda part: part.write_text(page, "utf-8"))
-    return path
-
-
-def _section(title: str, intro: str, content: str) -> str:
-    return f"<section><h2>{title}</h2>{f'<p>{intro}</p>' if intro else ''}{content}</section>" if content else ""
+    return write_page(path, render(report, **background))
 
 
 def _verdict_section(report: Report, found: Found) -> str:
     cards = "".join(card(verdict) for verdict in verdicts(report, found))
-    return _section("In short", "", f"<div class=cards>{cards}</div><p class=note>{SCALE}</p>")
+    return section("In short", "", f"<div class=cards>{cards}</div><p class=note>{SCALE}</p>")
 
 
 def _chart_section(report: Report, found: Found) -> str:
-    success = _section(
+    success = section(
         "Questions won",
         "Share of questions after which the expected answer is likelier than the alternative. Related facts should "
         "stay where they were; all others should move to the right.",
@@ -120,13 +93,13 @@ def _chart_section(report: Report, found: Found) -> str:
     first, *others = report.cases
     if others:
         intro = "Mean probability of the expected answer, per token."
-        return success + _section(
+        return success + section(
             "Probability of the answers",
             intro,
             by_kind(found, "probability", "mean probability of the expected answer"),
         )
     intro = "Probability of the expected answer (bold) to each question, per token."
-    return success + _section("Question by question", intro, by_probe(first, SHOWN_ROWS))
+    return success + section("Question by question", intro, by_probe(first, SHOWN_ROWS))
 
 
 def _top_section(report: Report, before: Sequence[tuple[str, float]], after: Sequence[tuple[str, float]]) -> str:
@@ -139,11 +112,11 @@ def _top_section(report: Report, before: Sequence[tuple[str, float]], after: Seq
         for name, entries in (("Before", before), ("After", after))
     )
     intro = f"The likeliest next tokens after “{escape(fact.text)}”. A token is a word or a part of one."
-    return _section("What the model would say next", intro, f'<div class="cards wide">{sides}</div>')
+    return section("What the model would say next", intro, f'<div class="cards wide">{sides}</div>')
 
 
 def _continuation_section(report: Report) -> str:
-    return _section(
+    return section(
         "How it goes on writing",
         "Open prompts, continued by always taking the likeliest token.",
         tables.continuations(report.cases, SHOWN_TEXTS),
@@ -151,7 +124,7 @@ def _continuation_section(report: Report) -> str:
 
 
 def _probe_section(report: Report) -> str:
-    return _section(
+    return section(
         "Every question",
         "✓ means that the expected answer is likelier than the alternative (a tie counts as ✗), or, where there is no "
         "alternative, that the model writes it. “Written” means that the model's own text starts with the answer.",
@@ -164,7 +137,7 @@ def _protocol_section(report: Report, found: Found) -> str:
         f"<p>ROME's score S, the harmonic mean of success on the prompt itself, in other words and on related facts: "
         f'<b><data value="{report.score!r}">{percent(report.score)}</data></b>.</p>'
     )  # fmt: skip
-    return _section(
+    return section(
         "The same answers, judged in seven ways",
         "The ways disagree: an answer can be likelier than its rival and still be nowhere near what the model writes. "
         "That is why all are shown. In brackets: 95 % interval over questions, where there are several.",
@@ -174,29 +147,19 @@ def _protocol_section(report: Report, found: Found) -> str:
 
 def _drift_section(report: Report) -> str:
     intro = "The model read text that has nothing to do with the fact, before and after. The less moved, the better."
-    return _section("What else moved", intro, tables.drift(report.drift)) if report.drift else ""
+    return section("What else moved", intro, tables.drift(report.drift)) if report.drift else ""
 
 
 def _origin_section(report: Report, background: Background) -> str:
     edit = background.get("edit")
     settings = background.get("settings") or (edit.config if edit and isinstance(edit.config, dict) else {})
-    facts = {"model": report.model, "method": report.method, "made": _time(background.get("made"))}
+    facts = {"model": report.model, "method": report.method}
     if edit:
         facts["model's fingerprint"] = str(edit.base)
-    facts |= {key: value for key in ("adapter", "command") if (value := background.get(key))}
-    facts |= {f"{stage} (seconds)": f"{value:.1f}" for stage, value in background.get("seconds", {}).items()}
-    parts = [("This page", facts), ("Settings", settings), ("Versions", background.get("versions", {}))]
-    parts += [(f"Fact {i + 1}", detail) for i, detail in enumerate(edit.details[:SHOWN_ROWS])] if edit else []
-    folded = "".join(
-        f"<details{' open' if i == 0 else ''}><summary>{escape(name)}</summary>{tables.named(values)}</details>"
-        for i, (name, values) in enumerate(parts)
-        if values
-    )
-    return _section("How this was made", "", folded)
-
-
-def _time(made: datetime | None) -> str:
-    return (made or datetime.now().astimezone()).isoformat(" ", "seconds")
+    if adapter := background.get("adapter"):
+        facts["adapter"] = adapter
+    details = [(f"Fact {i + 1}", detail) for i, detail in enumerate(edit.details[:SHOWN_ROWS])] if edit else []
+    return origin(facts, {**background, "settings": settings}, details)
 
 
 def _embedded(report: Report, found: Found) -> str:
@@ -208,7 +171,7 @@ def _embedded(report: Report, found: Found) -> str:
     while True:
         whole = replace(report, cases=report.cases[:count]).to_json()
         whole |= {"summary": summary, "score": report.score, "cases_left_out": len(report.cases) - count}
-        text = json.dumps(whole, ensure_ascii=False).replace("<", "\\u003c")
+        text = embed(whole)
         if len(text.encode()) <= JSON_BYTES or count <= 1:
             return text
         count //= 2
