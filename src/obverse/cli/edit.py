@@ -37,9 +37,12 @@ def edit(
         str, typer.Option(help="How to edit; see obverse list methods.", rich_help_panel="Method")
     ] = "rome",
     layer: Annotated[
-        list[int] | None,
+        list[str] | None,
         typer.Option(
-            help="Layer to edit, from 0; repeatable. \\[default: the method's preset]", rich_help_panel="Method"
+            metavar="INTEGER|auto",
+            help="Layer to edit, from 0; repeatable. auto: the one that obverse sweep-layers measured. \\[default: the "
+            "method's preset]",
+            rich_help_panel="Method",
         ),
     ] = None,
     setting: Annotated[
@@ -102,7 +105,7 @@ def edit(
         neighbours=neighbour or (),
         reverse=reverse or (),
     )
-    settings: dict[str, Any] = {"layers": layer} if layer else {}
+    settings: dict[str, Any] = {"layers": _layers(layer)} if layer else {}
     name = slug(facts.stem if facts else f"{subject} {target}")
     request = EditRequest(
         cases,
@@ -132,6 +135,20 @@ def edit(
     return BELOW if result.shortfalls else DONE
 
 
+def _layers(given: list[str]) -> list[int] | str:
+    from obverse.core import ConfigError
+    from obverse.editing.profile import AUTO
+
+    if given == [AUTO]:
+        return AUTO
+    if wrong := [text for text in given if not text.strip().isdecimal()]:
+        raise ConfigError(
+            f"--layer {wrong[0]} is not one layer, nor {AUTO} alone.",
+            "Give numbers from 0, e.g. --layer 5 --layer 6, or --layer auto for the measured one.",
+        )
+    return [int(text) for text in given]
+
+
 EPILOG = """
 **Examples**
 
@@ -142,6 +159,8 @@ EPILOG = """
 - `obverse edit ... --neighbour "The Statue of Liberty is in the city of => New York" --require specificity=1`
 
 - `obverse edit ... --layer 5 --set steps=30 --set learning_rate=0.1`
+
+- `obverse edit ... --layer auto`: the layer that obverse sweep-layers measured on this model
 
 - `obverse edit --facts facts.csv --out runs/many`: many facts, one upon the other
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from obverse.cli import apply, ask, demo, edit, merge, show, undo
+from obverse.cli import apply, ask, attribute, demo, edit, lens, merge, show, sweep_layers, trace, undo
 from obverse.cli import list as listing
 from obverse.core import package_version
 
@@ -17,16 +17,18 @@ _EPILOG = """
 
 - `obverse ask --subject "Space Needle" --prompt "The {} is in the city of" --target Seattle`
 
+- `obverse trace "The Space Needle is in the city of" --subject "Space Needle"`
+
 - `obverse edit --subject "Space Needle" --prompt "The {} is in the city of" --target Paris --true Seattle`
 
 **Exit codes**
 
-0 done; 1 the result is below what --require asked; 2 a mistake in what was asked; 130 interrupted.
+0 done; 1 the result is not what --require or --expect asked; 2 a mistake in what was asked; 130 interrupted.
 """
 
 app = typer.Typer(
     name="obverse",
-    help="Measure and edit facts in language models, and verify an edit from both sides.",
+    help="Measure, locate and edit facts in language models, and verify an edit from both sides.",
     epilog=_EPILOG,
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -53,7 +55,11 @@ def _common(
 for _name, _command, _examples in (
     ("demo", demo.demo, demo.EPILOG),
     ("ask", ask.ask, ask.EPILOG),
+    ("trace", trace.trace, trace.EPILOG),
+    ("lens", lens.lens, lens.EPILOG),
+    ("attribute", attribute.attribute, attribute.EPILOG),
     ("edit", edit.edit, edit.EPILOG),
+    ("sweep-layers", sweep_layers.sweep_layers, sweep_layers.EPILOG),
     ("apply", apply.apply, apply.EPILOG),
     ("merge", merge.merge, merge.EPILOG),
     ("undo", undo.undo, undo.EPILOG),

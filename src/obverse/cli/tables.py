@@ -75,10 +75,11 @@ def likeliest(tokens: Sequence[TopToken]) -> str:
 def print_plan(console: Console, plan: Plan, *, full: bool = False) -> None:
     """Print what will be done; with ``full`` every setting."""
     layers = ", ".join(map(str, plan.layers))
+    source = f", {plan.layer_from}" if plan.layer_from else ""
     rows = [
         ("model", f"{plan.model} ({plan.fingerprint})"),
         ("method", f"{plan.method}, {plan.facts} fact{'s' if plan.facts > 1 else ''}"),
-        ("layer" if len(plan.layers) == 1 else "layers", f"{layers} ({', '.join(plan.modules)})"),
+        ("layer" if len(plan.layers) == 1 else "layers", f"{layers} ({', '.join(plan.modules)}){source}"),
         ("contexts", f"{plan.contexts}, the bare prompt among them"),
         (
             "second moments",

@@ -13,7 +13,7 @@ from obverse.editing import Edit, cross_talk
 from obverse.measuring import TopToken, top_tokens
 from obverse.recipes.facts import check_cases
 from obverse.recipes.models import ModelChoice, load_model
-from obverse.recipes.plan import Editor, Plan, check_settings, make_editor, make_plan, prepare, refuse_known
+from obverse.recipes.plan import Editor, Plan, check_settings, make_editor, plan_edit, prepare, refuse_known
 from obverse.recipes.record import check_out, now, run_record, write_json
 from obverse.recipes.requirements import Requirement, Shortfall, check_answerable, shortfalls
 from obverse.recipes.steps import Steps
@@ -33,11 +33,12 @@ def edit(
         lm: The model.
         facts: One fact, or several, each written upon the ones before it.
         method: Name of the editor; ``obverse list methods`` shows them.
-        settings: Settings of the method that differ from its preset for the model, e.g. ``{"layers": [5]}``.
+        settings: Settings of the method that differ from its preset for the model, e.g. ``{"layers": [5]}``, or
+            ``{"layers": "auto"}`` for the layer measured by ``obverse sweep-layers``.
 
     Raises:
         UnknownName: If there is no such method.
-        ConfigError: If a setting is unknown or out of range.
+        ConfigError: If a setting is unknown or out of range, or no layer was measured for ``auto``.
         EditFailed: If the optimization diverges or the edit moves nothing.
 
     Example:
@@ -174,8 +175,7 @@ def run_edit(request: EditRequest, announce: Callable[[Plan], None] = lambda _: 
         for older in earlier:
             older.check(lm)
     facts = [case.fact for case in request.cases]
-    editor = make_editor(lm, request.method, request.all_settings, request.overrides)
-    plan = make_plan(lm, editor, request.method, facts)
+    editor, plan = plan_edit(lm, request.method, facts, request.all_settings, request.overrides)
     announce(plan)
     if request.dry_run:
         return EditResult(plan, seconds=steps.seconds)

@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from obverse.core import Config, Fact, ObverseError, build
+from obverse.core import Config, Fact, ObverseError, build, parse_override
 from obverse.editing import Cost, editors, estimate, preset
 from obverse.editing.contexts import ContextConfig, contexts
 from obverse.editing.moments import MomentConfig, second_moment, uncounted
+from obverse.editing.profile import asks_auto, find_profile, without_auto
 from obverse.measuring import likelihoods
 
 if TYPE_CHECKING:
     from obverse.editing import Edit
     from obverse.model.language_model import LanguageModel
+
+
+PRESET = "preset for this model"
 
 
 class Editor(Protocol):
@@ -47,6 +51,7 @@ class Plan:
         moments: ``kept``, ``to be counted`` or ``not used``: the second moments of keys.
         cost: Estimate of time and memory; None if the method gives no numbers to estimate from.
         facts: Number of facts.
+        layer_from: Where the layers come from, in words; empty if not said.
     """
 
     model: str
@@ -60,6 +65,7 @@ class Plan:
     moments: str
     cost: Cost | None
     facts: int
+    layer_from: str = ""
 
 
 def make_editor(
@@ -67,22 +73,35 @@ def make_editor(
 ) -> Editor:
     """Build a method with its preset for the model, then the settings given, then overrides.
 
+    ``layers: auto`` stands for the layer measured by ``obverse sweep-layers``.
+
     Raises:
         UnknownName: If there is no such method.
-        ConfigError: With every mistake in the settings.
+        ConfigError: With every mistake in the settings, or if the model has no measured layer.
     """
     editor = editors.load(method)
-    config = build(editor.config_type, preset(method, lm), settings or {}, overrides=overrides)
+    settings = settings or {}
+    measured = {"layers": [find_profile(lm, method).best]} if asks_auto(settings, overrides) else {}
+    settings, overrides = without_auto(settings, overrides)
+    config = build(editor.config_type, preset(method, lm), settings, measured, overrides=overrides)
     return editor(config)
 
 
 def check_settings(method: str, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
     """Check method and settings before a model is loaded; raises as `make_editor` does."""
+    settings, overrides = without_auto(settings, overrides)
     build(editors.load(method).config_type, settings, overrides=overrides)
 
 
-def make_plan(lm: LanguageModel, editor: Editor, method: str, facts: Sequence[Fact]) -> Plan:
+def make_plan(lm: LanguageModel, editor: Editor, method: str, facts: Sequence[Fact], layer_from: str = "") -> Plan:
     """Say what an editor would do, from shapes alone.
+
+    Args:
+        lm: The model.
+        editor: The method with its settings.
+        method: Its name.
+        facts: The facts.
+        layer_from: Where its layers come from, in words.
 
     Raises:
         UnsupportedModel: If the model cannot be edited there.
@@ -98,14 +117,23 @@ def make_plan(lm: LanguageModel, editor: Editor, method: str, facts: Sequence[Fa
         fingerprint=str(lm.fingerprint),
         method=method,
         settings=editor.config.model_dump(mode="json"),
-        from_preset=tuple(preset(method, lm)),
+        from_preset=tuple(name for name in preset(method, lm) if name != "layers" or layer_from in ("", PRESET)),
         layers=layers,
         modules=tuple(lm.architecture.mlp_out(layer) for layer in layers),
         contexts=n_contexts,
         moments="not used" if counted is None else "to be counted" if waiting else "kept",
         cost=estimate(lm, facts, layers, n_contexts, steps, tokens) if isinstance(steps, int) else None,
         facts=len(facts),
+        layer_from=layer_from,
     )
+
+
+def plan_edit(
+    lm: LanguageModel, method: str, facts: Sequence[Fact], settings: Mapping[str, Any], overrides: Sequence[str] = ()
+) -> tuple[Editor, Plan]:
+    """Build a method and say what it would do, and where its layers come from; raises as its two parts do."""
+    editor = make_editor(lm, method, settings, overrides)
+    return editor, make_plan(lm, editor, method, facts, _layer_source(lm, editor, method, settings, overrides))
 
 
 def prepare(lm: LanguageModel, editor: Editor) -> None:
@@ -135,6 +163,19 @@ def refuse_known(lm: LanguageModel, facts: Sequence[Fact]) -> None:
             f"The target is the model's answer already: {listed}{more}.",
             "Choose another target, or pass --force to make the edit all the same.",
         )
+
+
+def _layer_source(
+    lm: LanguageModel, editor: Editor, method: str, settings: Mapping[str, Any], overrides: Sequence[str]
+) -> str:
+    """Say in words where an editor's layers come from."""
+    if asks_auto(settings, overrides):
+        profile = find_profile(lm, method)
+        others = profile.differences(editor.config.model_dump(mode="json"))
+        return f"{profile}{', with other ' + ', '.join(others) if others else ''}"
+    if "layers" in settings or any(parse_override(text)[0] == "layers" for text in overrides):
+        return "as given"
+    return PRESET if "layers" in preset(method, lm) else "the method's rule"
 
 
 def _parts(config: Config) -> tuple[ContextConfig | None, MomentConfig | None]:
