@@ -73,5 +73,5 @@ if __name__ == "__main__":
     average_maps(averages(), folder / "average-maps.png")
     average_lines(averages(), folder / "average-lines.png")
     write_trace_page(folder / "one.html", [trace()])
-    write_trace_page(folder / "two.html", [trace(), reverse()])
-    write_averages_page(folder / "averages.html", averages(), skipped={"unexpected answer": 31})
+    write_trace_page(folder / "two.html", [trace(), reverse()], reverse=True)
+    write_averages_page(folder / "averages.html", averages(), skipped={"another answer": 31})

@@ -18,20 +18,23 @@ if TYPE_CHECKING:
     from obverse.data import read_cases
     from obverse.data.relations import case_for
     from obverse.editing import Edit
+    from obverse.locating.trace import CausalTrace
     from obverse.model.language_model import LanguageModel
     from obverse.recipes.edit import edit
     from obverse.recipes.measure import ask
+    from obverse.recipes.trace import trace
     from obverse.verifying import Report, verify
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Case", "Edit", "Fact", "LanguageModel", "ObverseError", "Probe", "Report", "__version__", "ask", "case_for",
-    "edit", "read_cases", "verify",
+    "Case", "CausalTrace", "Edit", "Fact", "LanguageModel", "ObverseError", "Probe", "Report", "__version__", "ask",
+    "case_for", "edit", "read_cases", "trace", "verify",
 ]  # fmt: skip
 
 _HOMES = {
     "Case": "obverse.core.facts",
+    "CausalTrace": "obverse.locating.trace",
     "Edit": "obverse.editing.edit",
     "Fact": "obverse.core.facts",
     "LanguageModel": "obverse.model.language_model",
@@ -42,6 +45,7 @@ _HOMES = {
     "case_for": "obverse.data.relations",
     "edit": "obverse.recipes.edit",
     "read_cases": "obverse.data.facts_file",
+    "trace": "obverse.recipes.trace",
     "verify": "obverse.verifying.verify",
 }
 

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-COMMANDS = ("demo", "ask", "edit", "apply", "merge", "undo", "show", "list")
+COMMANDS = (
+    "demo", "ask", "trace", "lens", "attribute", "edit", "sweep-layers", "apply", "merge", "undo", "show", "list"
+)  # fmt: skip
 
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:

@@ -167,7 +167,7 @@ def test_the_facts_of_the_package():
     )
 
 
-@pytest.mark.parametrize("name", ["knwon", "Known", "build-in"])
+@pytest.mark.parametrize("name", ["knows", "Known", "builtins"])
 def test_an_unknown_name(name):
     with pytest.raises(UnknownName, match="Unknown data set") as caught:
         dataset(name)

@@ -197,7 +197,7 @@ def test_a_trace_that_is_gone_is_named(request_, lm, damage):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"dataset": "knwon"}, UnknownName, "Unknown data set"),
+        ({"dataset": "knows"}, UnknownName, "Unknown data set"),
         ({"ids": ["tow", "nine"]}, UnknownName, r"no fact with the id 'tow', 'nine'.\nDid you mean two"),
         ({"ids": ["%"]}, UnknownName, r"no fact with the id '%'.\nIts 6 ids are like one, two, \.\./3"),
         ({"ids": []}, ConfigError, "list of ids is empty"),
@@ -244,7 +244,8 @@ def test_progress_counts_facts(request_):
     with reporting(recorder):
         run_dataset(request_)
     assert ("Tracing 6 facts", 6) in recorder.bars
-    assert [label for label, _ in recorder.bars if label.startswith("Facts")] == ["Facts 1 to 4", "Facts 5 to 6"]
+    texts = {case.fact.text for case in dataset(request_.dataset)}
+    assert texts <= {label for label, _ in recorder.bars}  # a CPU is busy with one fact
     assert recorder.done == 6
     assert recorder.notes[-1] == "6 traced, 0 skipped"
 

@@ -68,7 +68,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def two():
-    return Page(render_traces([traces.trace(), traces.reverse()], **ORIGIN))
+    return Page(render_traces([traces.trace(), traces.reverse()], reverse=True, **ORIGIN))
 
 
 def as_json(value):
@@ -147,14 +147,41 @@ def test_the_strongest_sites_are_listed(two):
 
 
 def test_traces_that_cannot_be_compared_are_shown_without_a_comparison():
-    page = Page(render_traces([traces.trace(layers=4), traces.reverse(layers=6)]))
+    page = Page(render_traces([traces.trace(layers=4), traces.reverse(layers=6)], reverse=True))
     assert len(page.maps) == 6
     assert "part by part" not in page.text
+    assert "Both directions" in page.text
+    facts = Page(render_traces([traces.trace(), traces.reverse()]))
+    assert len(facts.maps) == 6
+    assert "2 statements traced" in facts.text
+    assert "directions" not in facts.text
     three = Page(render_traces([traces.trace(kinds=("mlp",))] * 3))
     assert len(three.maps) == 3
     assert "3 statements traced" in three.text
     with pytest.raises(ConfigError, match="no trace"):
         render_traces([])
+    for count in (1, 3):
+        with pytest.raises(ConfigError, match=f"two traces, not {count}"):
+            render_traces([traces.trace(kinds=("mlp",))] * count, reverse=True)
+
+
+def test_a_reverse_that_is_hardly_there_is_drawn_once_more():
+    faint = traces.reverse(kinds=("hidden", "attn"))
+    tables = {**faint.restored, "hidden": faint.corrupted + faint.indirect_effect("hidden") / 100}
+    faint = replace(faint, restored=tables)
+    page = Page(render_traces([traces.trace(), faint], reverse=True))
+    assert "The reverse on scales of its own" in page.text
+    assert len(page.maps) == 3 + 2 + 1 + 2 * 3
+    shared, own = page.maps[1], page.maps[5]
+    assert [tip for tip, _ in own] == [tip for tip, _ in shared]
+    assert max(share for _, share in shared) < 0.02
+    assert max(share for _, share in own) == 1
+
+
+def test_notes_stand_beside_the_numbers():
+    page = Page(render_traces([traces.trace()], notes=["Followed: <i>Space</i>.", "Mind the gap."]))
+    assert "Followed: <i>Space</i>." in page.text
+    assert "Mind the gap." in page.text
 
 
 def test_everything_is_escaped():
@@ -163,7 +190,7 @@ def test_everything_is_escaped():
     one = replace(one, model=bad, noise=bad)
     spoiled = {"settings": {bad: bad}, "versions": {bad: bad}, "seconds": {bad: 1.0}, "command": bad}
     for text in (
-        render_traces([one, one], **spoiled),
+        render_traces([one, one], reverse=True, notes=[bad], **spoiled),
         render_averages(replace(traces.averages(), model=bad), skipped={bad: 3}, **spoiled),
     ):
         assert text.count("<script") == 1
@@ -175,7 +202,7 @@ def test_pages_stay_small():
     tokens = [f" token{i}" for i in range(40)]
     both = [traces.trace(tokens, (3, 7), layers=48), traces.trace(tokens, (5, 8), layers=48, seed=1)]
     started = time.process_time()
-    one, text = render_traces(both[:1]), render_traces(both)
+    one, text = render_traces(both[:1]), render_traces(both, reverse=True)
     assert time.process_time() - started < 10  # under 1 s on an idle core; room for a busy one
     assert len(one.encode()) < 1_100_000
     assert len(text.encode()) < 2_000_000
@@ -193,7 +220,7 @@ def test_large_maps_are_embedded_with_fewer_digits():
 
 def test_averages_have_every_cell_their_peaks_and_what_was_left_out():
     found = traces.averages()
-    skipped = {"subject not found": 2, "unexpected answer": 31}
+    skipped = {"subject not found": 2, "another answer": 31}
     page = Page(render_averages(found, skipped=skipped))
     assert page.json == as_json({**found.to_json(), "skipped": skipped})
     top = max(
@@ -209,7 +236,7 @@ def test_averages_have_every_cell_their_peaks_and_what_was_left_out():
     for role in ROLES:
         assert points(found.peak("mlp", role).effect.mean) in page.text
     assert "33 facts were not traced" in page.text
-    assert page.text.index("unexpected answer") < page.text.index("subject not found")  # most frequent first
+    assert page.text.index("another answer") < page.text.index("subject not found")  # most frequent first
     assert "Left out" not in Page(render_averages(found)).text
 
 

@@ -173,6 +173,7 @@ def _put(
     for held in (False, True):
         chosen = [i for i in places if cells[i].held == held]
         if chosen and held:
+            # Departs from the original, which draws new noise for this: the values held are this very sample's.
             written[chosen, :, 0] = runs.corrupted_write[part][layer][rows, wave.column]
         elif chosen:
             written[chosen, :, 0] = runs.clean_write[part][layer][runs.fact_of[rows], wave.column]

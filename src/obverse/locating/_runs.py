@@ -151,6 +151,8 @@ def run(
     starts = tuple(columns - len(one.ids) + one.subject.start for one in statements)
     recorder = _Recorder(torch.tensor(facts, device=lm.device), restored, severed, columns)
 
+    # Departs from the original: where noise replaces embeddings, it does so in the corrupted run too, not in the
+    # restored ones alone, so that the two compare.
     def corrupt(_: Tensor, embedded: Tensor) -> Tensor:
         embedded = embedded.clone()
         for row, fact in enumerate(order[: recorder.first_clean]):

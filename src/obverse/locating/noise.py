@@ -79,7 +79,7 @@ class Noise:
         drawn = torch.from_numpy(state.randn(*shape))
         if self.mean is None or self.root is None:
             return drawn * self.level
-        # The symmetric root, not the original's V sqrt(S): of the same law, and the same on every machine.
+        # Departs from the original: the symmetric root, not V sqrt(S); of the same law, and the same on every machine.
         vectors = drawn @ self.root + self.mean
         if self.distribution == "student":
             spread = np.random.RandomState(seed + 1).chisquare(self.degrees, samples * tokens)
@@ -136,8 +136,8 @@ def _parse(rule: str) -> tuple[str, float]:
 def embedding_std(lm: LanguageModel, subjects: Sequence[str]) -> float:
     """Return the standard deviation (unbiased) of all embedding entries of subjects, each tokenized alone.
 
-    Special tokens are left out: a start token before each subject would count as often as there are subjects. (The
-    original's models add none.)
+    Departs from the original, whose models add no special tokens: they are left out, for a start token before each
+    subject would count as often as there are subjects.
 
     Raises:
         ConfigError: If there is no subject.
@@ -156,7 +156,10 @@ def embedding_std(lm: LanguageModel, subjects: Sequence[str]) -> float:
 
 @torch.no_grad()
 def _text_embeddings(lm: LanguageModel) -> tuple[Tensor, Tensor]:
-    """Return mean and root of the covariance of the embeddings of plain text (the original's is WikiText)."""
+    """Return mean and root of the covariance of the embeddings of plain text.
+
+    Departs from the original in the text, which is WikiText there and what comes with the package here.
+    """
     texts = list(islice(corpus("mixed", 1).texts(), TEXTS))
     ids = [token for encoded in encode_all(lm.tokenizer, texts) for token in encoded.ids[:TEXT_TOKENS]]
     embed = lm.model.get_input_embeddings()

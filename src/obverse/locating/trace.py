@@ -157,11 +157,10 @@ class CausalTrace:
         return roles_of(self.subject, len(self.tokens))
 
     def role(self, position: int) -> Role | None:
-        """Return the role of a token, None before the subject; of several roles, the last token's, then the first."""
-        found: list[Role] = [role for role, tokens in self.roles.items() if position in tokens]
-        if not found:
-            return None
-        return "last token" if "last token" in found else found[0]
+        """Return a token's role, None before the subject; of several the last token, then the subject's last."""
+        found: set[Role] = {role for role, tokens in self.roles.items() if position in tokens}
+        ranked: tuple[Role, ...] = ("last token", "last subject token", *ROLES)
+        return next((role for role in ranked if role in found), None)
 
     def by_role(self, kind: TraceKind = "hidden") -> Float[Tensor, "role layer"]:
         """Return the mean indirect effect over the tokens in each role, in the order of `ROLES`; NaN where none is."""

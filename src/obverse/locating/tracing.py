@@ -13,30 +13,24 @@ only for the answer's probability at the last token. See `staged` for how cells 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
-from obverse.core import Config, Fact, Progress, SubjectNotFound
-from obverse.locating._cells import Cell, Group, Wave, groups_of, run_wave
-from obverse.locating._runs import PARTS, Part, Runs, Statement, run
-from obverse.locating._sizes import Sizes, even, packed
+from obverse.core import Config, Fact, ObverseError, Progress, SubjectNotFound
+from obverse.locating._runs import Statement
+from obverse.locating._tracer import Tracer
 from obverse.locating.noise import Noise, noise_for
 from obverse.locating.trace import CausalTrace, TraceKind
 from obverse.measuring import top_tokens
-from obverse.model.partial import head_logits
 from obverse.model.tokens import encode, join
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
-
-
-LOGITS = 1 << 21
-"""Logits summed at a time."""
 
 
 class TraceConfig(Config):
@@ -105,6 +99,7 @@ def trace_all(
 
     Raises:
         ConfigError: If the noise rule is unknown, or the memory does not suffice for one prompt.
+        ObverseError: If probabilities are not finite, as where float16 overflows.
     """
     config = config or TraceConfig()
     chosen = [None] * len(facts) if follow is None else follow
@@ -115,12 +110,14 @@ def trace_all(
     if not todo:
         return [one for one in found if not isinstance(one, Statement)]
     noise = noise or noise_for(lm, config.noise)
-    todo.sort(key=lambda pair: len(pair[1].ids))
-    tracer = _Tracer(lm, config, noise, [one for _, one in todo])
+    todo.sort(key=lambda pair: len(pair[1].ids))  # rows of a batch are padded to its longest
+    tracer = Tracer(lm, config, noise, [one for _, one in todo])
     with Progress(label, tracer.work) as progress:
         tracer.run(progress)
-    for place, (i, statement) in enumerate(todo):
-        found[i] = tracer.result(place, facts[i], statement)
+    for place, (i, _) in enumerate(todo):
+        made = tracer.result(place, facts[i])
+        check_finite(made, lm)
+        found[i] = made
     return [one for one in found if not isinstance(one, Statement)]
 
 
@@ -145,143 +142,21 @@ def _statement(lm: LanguageModel, fact: Fact, expect: bool, follow: int | None) 
     return Statement(encoded.ids, subject, own.id if follow is None else follow)
 
 
-class _Tracer:
-    """Traces some statements; tables are filled as waves come back."""
+def check_finite(trace: CausalTrace, lm: LanguageModel) -> None:
+    """Refuse a trace with numbers that are not finite.
 
-    def __init__(self, lm: LanguageModel, config: TraceConfig, noise: Noise, statements: Sequence[Statement]) -> None:
-        a = lm.architecture
-        self.lm, self.config, self.noise, self.statements = lm, config, noise, statements
-        self.kinds = tuple(dict.fromkeys(config.kinds))
-        self.restored: list[Part] = [part for part in PARTS if part in self.kinds]
-        self.severed: list[Part] = [part for part in PARTS if f"severed-{part}" in self.kinds]
-        self.groups = groups_of(self.kinds, a.n_layers, config.window)
-        self.sizes = Sizes.of(lm, config.memory, len(self.restored), len(self.severed))
-        longest = max(len(one.ids) for one in statements)
-        self.tables = torch.zeros(len(statements), len(self.kinds), longest, a.n_layers, dtype=torch.float64)
-        self.clean = torch.zeros(len(statements), dtype=torch.float64)
-        self.corrupted = torch.zeros(len(statements), dtype=torch.float64)
-        self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    @property
-    def work(self) -> int:
-        """Number of cells times samples."""
-        cells = sum(len(group) for group in self.groups) * self.config.samples
-        return sum((len(one.ids) - one.subject.start) * cells for one in self.statements)
-
-    def run(self, progress: Progress) -> None:
-        """Trace everything."""
-        copies = [(fact, sample) for fact in range(len(self.statements)) for sample in range(self.config.samples)]
-        for some in self.sizes.batches(copies, [len(one.ids) for one in self.statements]):
-            self._run_batch(some, progress)
-
-    def _run_batch(self, copies: Sequence[tuple[int, int]], progress: Progress) -> None:
-        facts = sorted({fact for fact, _ in copies})
-        drawn = {fact: self._noise(fact) for fact in facts}
-        runs = run(
-            self.lm,
-            [self.statements[fact] for fact in facts],
-            [(facts.index(fact), drawn[fact][sample]) for fact, sample in copies],
-            self.config.replace,
-            self.restored,
-            self.severed,
-        )
-        self._ends(runs, facts)
-        for wave in self._waves(runs):
-            cells, states = run_wave(self.lm, wave)
-            self._keep(runs, facts, wave, cells, states)
-            progress.advance(len(cells) * len(wave.rows))
-        self._flush(runs.prefix.as_tuple)
-
-    def _noise(self, fact: int) -> Tensor:
-        width = next(self.lm.model.get_input_embeddings().parameters()).shape[1]
-        return self.noise.draw(self.config.samples, len(self.statements[fact].subject), width, self.config.seed)
-
-    def _ends(self, runs: Runs, facts: Sequence[int]) -> None:
-        """Note the probabilities of the clean and corrupted runs."""
-        states = torch.cat([runs.clean[-1][:, -1], runs.corrupted[-1][:, -1]])
-        of = torch.tensor(facts)[torch.cat([torch.arange(len(facts)), runs.fact_of.cpu()])]
-        found = self._probabilities(states, of, runs.prefix.as_tuple)
-        self.clean[torch.tensor(facts)] = found[: len(facts)]
-        self.corrupted.index_add_(0, of[len(facts) :], found[len(facts) :] / self.config.samples)
-
-    def _waves(self, runs: Runs) -> Iterator[Wave]:
-        last = runs.columns - 1
-        for column in range(min(runs.starts), last + 1):
-            inside = torch.tensor([runs.starts[fact] <= column for fact in runs.fact_of.tolist()])
-            rows = inside.nonzero()[:, 0].to(runs.fact_of.device)
-            # What is restored in the last block reaches the answer from the last token only.
-            groups = [group for group in self.groups if column == last or not self._is_idle(group)]
-            limit = self.sizes.rows_of_wave(runs.columns, column)
-            most = max(1, limit // max(len(group) for group in groups))
-            for some in even(rows, most):
-                yield from (Wave(runs, column, some, chosen) for chosen in packed(groups, limit // len(some)))
-
-    def _is_idle(self, group: Group) -> bool:
-        return group[0].start == self.lm.architecture.n_layers
-
-    def _idle(self, kind: TraceKind) -> list[int]:
-        """Return the layers at which restoring reaches the answer from the last token only."""
-        idle = (cell for group in self.groups if self._is_idle(group) for cell in group)
-        return [cell.layer for cell in idle if cell.kind == kind]
-
-    def _keep(self, runs: Runs, facts: Sequence[int], wave: Wave, cells: Sequence[Cell], states: Tensor) -> None:
-        fact = torch.tensor(facts)[runs.fact_of[wave.rows].cpu()]
-        lengths = torch.tensor([len(self.statements[one].ids) for one in fact.tolist()])
-        token = wave.column - (runs.columns - lengths)
-        kind = torch.tensor([self.kinds.index(cell.kind) for cell in cells])[:, None]
-        layer = torch.tensor([cell.layer for cell in cells])[:, None]
-        _, n_kinds, n_tokens, n_layers = self.tables.shape
-        place = ((fact * n_kinds + kind) * n_tokens + token) * n_layers + layer
-        self.waiting.append((states.flatten(0, 1).clone(), fact.expand(len(cells), -1).flatten(), place.flatten()))
-        if sum(len(one) for one, _, _ in self.waiting) >= self.sizes.rows_of_head:
-            self._flush(runs.prefix.as_tuple)
-
-    def _flush(self, as_tuple: bool) -> None:
-        """Read the answer's probability off the states that wait, hundreds at a time."""
-        if not self.waiting:
-            return
-        states, fact, place = (torch.cat(parts) for parts in zip(*self.waiting, strict=True))
-        self.waiting.clear()
-        found = self._probabilities(states, fact, as_tuple) / self.config.samples
-        self.tables.view(-1).index_add_(0, place, found)
-
-    def _probabilities(self, states: Tensor, fact: Tensor, as_tuple: bool) -> Tensor:
-        answers = torch.tensor([one.answer for one in self.statements])[fact].to(states.device)
-        found: list[Tensor] = []
-        for start in range(0, len(states), self.sizes.rows_of_head):
-            part = slice(start, start + self.sizes.rows_of_head)
-            logits = head_logits(self.lm.model, self.lm.architecture, states[part], as_tuple).float()
-            chosen = logits.gather(1, answers[part, None].to(logits.device))[:, 0]
-            # A few rows at a time: the exponentials of all would not stay in a CPU's caches.
-            total = torch.cat([few.logsumexp(-1) for few in logits.split(max(1, LOGITS // self.lm.vocab))])
-            found.append((chosen - total).exp().double().cpu())
-        return torch.cat(found)
-
-    def result(self, place: int, fact: Fact, statement: Statement) -> CausalTrace:
-        """Return the trace of a statement."""
-        lm, config, n = self.lm, self.config, len(statement.ids)
-        restored: dict[TraceKind, Tensor] = {}
-        for i, kind in enumerate(self.kinds):
-            table = self.tables[place, i, :n].clone()
-            table[: statement.subject.start] = self.corrupted[place]  # nothing was corrupted there
-            table[:-1, self._idle(kind)] = self.corrupted[place]
-            restored[kind] = table.float()
-        return CausalTrace(
-            fact=fact,
-            model=lm.name,
-            fingerprint=lm.fingerprint,
-            answer=lm.decode([statement.answer]),
-            answer_id=statement.answer,
-            tokens=tuple(lm.decode([token]) for token in statement.ids),
-            token_ids=statement.ids,
-            subject=statement.subject,
-            clean=float(self.clean[place]),
-            corrupted=float(self.corrupted[place]),
-            restored=restored,
-            window=config.window,
-            noise=self.noise.rule,
-            level=self.noise.level,
-            replace=config.replace,
-            samples=config.samples,
-            seed=config.seed,
-        )
+    Raises:
+        ObverseError: If there is one.
+    """
+    tables = trace.restored.values()
+    if math.isfinite(trace.clean + trace.corrupted) and all(bool(table.isfinite().all()) for table in tables):
+        return
+    dtype = str(lm.dtype).removeprefix("torch.")
+    wider = "float32" if lm.dtype == torch.bfloat16 else "bfloat16 or float32"
+    text = trace.fact.text if len(trace.fact.text) <= 80 else f"{trace.fact.text[:79]}…"
+    raise ObverseError(
+        f"The trace of {text!r} has probabilities that are no numbers: {lm.name} overflows in {dtype}.",
+        "The weights themselves hold them, or the noise is far too large."
+        if lm.dtype == torch.float32
+        else f"Load the model in {wider}, e.g. with --dtype float32.",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -24,6 +24,8 @@ SHOWN_SITES = 10
 """Rows of the table of strongest sites."""
 BESIDE_LAYERS = 26
 """Maps with more layers stand below each other."""
+FAINT = 0.25
+"""Effects of the reverse below this share of the largest are drawn again on a scale of their own."""
 EXACT_CELLS = 12_000
 """Traces with more cells are embedded with six digits after the point."""
 
@@ -91,6 +93,7 @@ def render_traces(
         f"<p>Model {escape(models)}. {MEANING}</p></header>",
         section("In short", "", _summary(traces, notes)),
         *(_map_section(kind, traces, top) for kind, top in tops.items()),
+        _own_scale_section(traces[1], tops) if reverse else "",
         _difference_section(traces) if reverse else "",
         section("The strongest sites", "", "".join(_sites(trace, len(traces) > 1) for trace in traces)),
         effects_origin(
@@ -129,6 +132,18 @@ def _map_section(kind: TraceKind, traces: Sequence[CausalTrace], top: float) -> 
     ]
     intro = f"Across: {layer_axis(kind, traces[0].window)}. Down: the tokens; * marks those of the subject."
     return section(KIND_TITLES[kind], intro, _beside(maps, traces[0].n_layers))
+
+
+def _own_scale_section(trace: CausalTrace, tops: Mapping[TraceKind, float]) -> str:
+    """Draw the reverse once more where its effects are too small to be seen on the scale of both."""
+    own: dict[TraceKind, float] = {kind: float(trace.indirect_effect(kind).max()) for kind in trace.kinds}
+    maps = [
+        f"<h3>{KIND_TITLES[kind]}</h3>{_token_map(trace, kind, top, False)}"
+        for kind, top in own.items()
+        if 0 < top < FAINT * tops[kind]
+    ]
+    intro = f"{_line(trace)}: where its small effects are. Mind the scales."
+    return section("The reverse on scales of its own", intro, _beside(maps, trace.n_layers) if maps else "")
 
 
 def _beside(maps: Sequence[str], n_layers: int) -> str:
