@@ -50,6 +50,7 @@ lint: .venv/.obverse .venv/.test .venv/.lint
 
 bench: .venv/.obverse
 	$(BIN)/python -m benchmarks.edit
+	$(BIN)/python -m benchmarks.trace
 
 docs: .venv/.obverse .venv/.docs
 	$(BIN)/mkdocs build --strict
