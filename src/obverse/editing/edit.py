@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from obverse.core import EditMismatch, Fact, JsonValue
+from obverse.core import EditFailed, EditMismatch, Fact, JsonValue
 from obverse.model.hooks import find_modules, intervene
+from obverse.model.prefix import prefixed
 
 if TYPE_CHECKING:
     from obverse.model.fingerprint import Fingerprint
@@ -47,16 +48,22 @@ class LowRank:
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """A change of one weight as a full matrix, in (out, in) order."""
+    """A change of one weight as a full matrix, always in (out, in) order, and of the module's bias if that changes too.
+
+    Attributes:
+        delta: Change of the weight.
+        bias: Change of the bias; None leaves it as it is.
+    """
 
     delta: Float[Tensor, "out in"]
+    bias: Float[Tensor, " out"] | None = None
 
     def dense(self) -> Float[Tensor, "out in"]:
         """Return the change as a full matrix."""
         return self.delta
 
     def norm(self) -> float:
-        """Return the Frobenius norm."""
+        """Return the Frobenius norm of the weight's change."""
         return float(self.delta.norm())
 
 
@@ -78,6 +85,7 @@ class Edit:
         transposed: Whether the base stores these weights as (in, out), as GPT-2 does.
         keys: Module name → the keys the change answers to, (fact, in); empty if the method has none.
         details: What the editor wants known of each fact (steps, loss, norms).
+        prefix: Text put before every prompt while the edit is applied; an edit by prompt has it in place of deltas.
     """
 
     deltas: Mapping[str, Delta]
@@ -90,6 +98,7 @@ class Edit:
     transposed: bool = False
     keys: Mapping[str, Float[Tensor, "fact in"]] = field(default_factory=dict[str, Tensor])
     details: tuple[Mapping[str, JsonValue], ...] = ()
+    prefix: str = ""
 
     def check(self, lm: LanguageModel) -> None:
         """Refuse a model this edit was not made for.
@@ -117,40 +126,54 @@ class Edit:
         """
         self.check(lm)
         if mode == "weight":
-            with self._in_weights(lm):
+            with prefixed(lm, self.prefix), self._in_weights(lm):
                 yield
         else:
             find_modules(lm.model, self.deltas)
-            changes = {name: _adder(delta, lm.weight_of(name).device, lm.dtype) for name, delta in self.deltas.items()}
-            with intervene(lm.model, changes):
+            changes = {name: adder(delta, lm.weight_of(name).device, lm.dtype) for name, delta in self.deltas.items()}
+            with prefixed(lm, self.prefix), intervene(lm.model, changes):
                 yield
 
     @contextmanager
     def _in_weights(self, lm: LanguageModel) -> Iterator[None]:
-        saved = {name: lm.weight_of(module).clone() for name, module in find_modules(lm.model, self.deltas).items()}
+        saved = [(parameter, parameter.detach().clone()) for parameter, _ in self._changed(lm)]
         try:
             self._add_to_weights(lm)
             yield
         finally:
             with torch.no_grad():
-                for name, weight in saved.items():
-                    lm.weight_of(name).copy_(weight)
+                for parameter, old in saved:
+                    parameter.copy_(old)
 
     @torch.no_grad()
     def _add_to_weights(self, lm: LanguageModel) -> None:
+        for parameter, change in self._changed(lm):
+            change = change().to(parameter.device, torch.float32)
+            parameter.copy_(parameter.float() + change)  # summed in float32, rounded once
+
+    def _changed(self, lm: LanguageModel) -> Iterator[tuple[Tensor, Callable[[], Tensor]]]:
+        """Yield each parameter that changes, with what makes its change in the order in which it is stored."""
         for name, module in find_modules(lm.model, self.deltas).items():
-            delta = self.deltas[name].dense()
-            delta = delta.T if type(module).__name__ == "Conv1D" else delta
-            weight = lm.weight_of(module)
-            weight.copy_(weight.float() + delta.to(weight.device, torch.float32))  # summed in float32, rounded once
+            delta = self.deltas[name]
+            transposed = type(module).__name__ == "Conv1D"
+            yield lm.weight_of(module), lambda d=delta, t=transposed: d.dense().T if t else d.dense()
+            if isinstance(delta, Dense) and delta.bias is not None:
+                yield module.get_parameter("bias"), lambda bias=delta.bias: bias
 
     def merge(self, lm: LanguageModel) -> None:
         """Write the change into the model's weights for good; the model is then another one.
 
         Raises:
             EditMismatch: If the model is not the base.
+            EditFailed: If the edit is a prompt, which no weights can hold.
         """
         self.check(lm)
+        if self.prefix:
+            raise EditFailed(
+                f"The {self.method} edit of {', '.join(fact.subject for fact in self.facts[:3])} is a prompt, not a "
+                "change of weights: there is nothing to merge.",
+                "Apply it while you ask (edit.applied(lm)), or edit the weights, e.g. with --method rome.",
+            )
         self._add_to_weights(lm)
         lm.weights_changed()
 
@@ -204,6 +227,7 @@ class Edit:
             weights={**self.weights, **other.weights},
             keys=keys,
             details=(*self.details, *other.details),
+            prefix=self.prefix + other.prefix,
         )
 
 
@@ -218,15 +242,18 @@ def stack(edits: Sequence[Edit]) -> Edit:
 def _sum(first: Delta, second: Delta) -> Delta:
     if isinstance(first, LowRank) and isinstance(second, LowRank):
         return first + second
-    return Dense(first.dense() + second.dense())
+    biases = [d.bias for d in (first, second) if isinstance(d, Dense) and d.bias is not None]
+    return Dense(first.dense() + second.dense(), torch.stack(biases).sum(0) if biases else None)
 
 
-def _adder(delta: Delta, device: torch.device, dtype: torch.dtype):  # noqa: ANN202 - a hook's function
+def adder(delta: Delta, device: torch.device, dtype: torch.dtype) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the function from a module's (input, output) to the output that the changed module would give."""
     if isinstance(delta, LowRank):
         left, right = delta.left.to(device, dtype), delta.right.to(device, dtype)
         return lambda inputs, output: output + (inputs @ right) @ left.T
     full = delta.delta.to(device, dtype)
-    return lambda inputs, output: output + inputs @ full.T
+    bias = delta.bias.to(device, dtype) if delta.bias is not None else 0.0
+    return lambda inputs, output: output + (inputs @ full.T + bias)
 
 
 def cross_talk(edits: Sequence[Edit]) -> list[tuple[str, int, int, float]]:

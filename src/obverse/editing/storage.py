@@ -4,7 +4,8 @@
     keys.safetensors                                   the keys the changes answer to, for cross-talk
     edit.json                                          facts, method, settings, base, hashes, verification
 
-A change that is not low-rank stands in ``delta.safetensors`` in place of the adapter files.
+Where a change is not low-rank, all stand in ``delta.safetensors`` in place of the adapter files: a tensor a module
+under the module's name, and the change of its bias, if any, under the same name and ``.bias``.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ def save(edit: Edit, folder: Path, *, verification: Mapping[str, Any] | None = N
     """
     with whole_folder(folder, replace=replace) as draft:
         low = {name: delta for name, delta in edit.deltas.items() if isinstance(delta, LowRank)}
-        if len(low) == len(edit.deltas):
+        if low and len(low) == len(edit.deltas):
             save_file(_lora_tensors(low), draft / ADAPTER, {"format": "pt"})
             _write_peft_config(edit, low, draft)
-        else:
-            save_file({name: _plain(delta.dense()) for name, delta in edit.deltas.items()}, draft / DELTA)
+        elif edit.deltas:
+            save_file(_dense_tensors(edit.deltas), draft / DELTA)
         if edit.keys:
             save_file({name: _plain(keys) for name, keys in edit.keys.items()}, draft / KEYS)
         hashes = {file.name: file_hash(file) for file in sorted(draft.glob("*.safetensors"))}
@@ -80,6 +81,7 @@ def load(folder: Path) -> Edit:
         transposed=record["transposed"],
         keys=keys,
         details=tuple(record["details"]),
+        prefix=record.get("prefix", ""),
     )
 
 
@@ -114,6 +116,7 @@ def _record(edit: Edit) -> dict[str, Any]:
         "transposed": edit.transposed,
         "norms": {name: delta.norm() for name, delta in edit.deltas.items()},
         "details": [dict(detail) for detail in edit.details],
+        "prefix": edit.prefix,
     }
 
 
@@ -127,6 +130,12 @@ def _lora_tensors(deltas: Mapping[str, LowRank]) -> dict[str, Tensor]:
         tensors[f"{_PREFIX}{name}.lora_A.weight"] = _plain(delta.right.T)
         tensors[f"{_PREFIX}{name}.lora_B.weight"] = _plain(delta.left)
     return tensors
+
+
+def _dense_tensors(deltas: Mapping[str, Delta]) -> dict[str, Tensor]:
+    tensors = {name: _plain(delta.dense()) for name, delta in deltas.items()}
+    biases = {name: delta.bias for name, delta in deltas.items() if isinstance(delta, Dense)}
+    return tensors | {f"{name}.bias": _plain(bias) for name, bias in biases.items() if bias is not None}
 
 
 def _write_peft_config(edit: Edit, deltas: Mapping[str, LowRank], folder: Path) -> None:
@@ -150,7 +159,11 @@ def _write_peft_config(edit: Edit, deltas: Mapping[str, LowRank], folder: Path) 
 
 def _deltas(folder: Path, record: Mapping[str, Any]) -> dict[str, Delta]:
     if DELTA in record["files"]:
-        return {name: Dense(delta) for name, delta in load_file(folder / DELTA).items()}
+        tensors = load_file(folder / DELTA)
+        modules = [name for name in tensors if name.removesuffix(".bias") not in tensors.keys() - {name}]
+        return {name: Dense(tensors[name], tensors.get(f"{name}.bias")) for name in modules}
+    if not record["weights"]:
+        return {}  # an edit by prompt
     if ADAPTER not in record["files"]:
         raise ObverseError(f"{folder} holds neither {ADAPTER} nor {DELTA}.", "Make the edit again.")
     tensors = load_file(folder / ADAPTER)
