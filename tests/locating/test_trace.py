@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_nothing(trace, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("obverse.locating.trace.save_file", full)
+    monkeypatch.setattr("obverse.locating._file.save_file", full)
     with pytest.raises(ObverseError, match="No space"):
         trace.save(tmp_path / "trace.safetensors")
     assert not list(tmp_path.iterdir())

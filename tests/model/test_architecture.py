@@ -106,3 +106,11 @@ def test_a_map_by_hand(tiny_lm):
 def test_detecting_leaves_no_hook(tiny_lm):
     for family in ("llama", "stablelm"):
         assert not any(m._forward_hooks or m._forward_pre_hooks for m in tiny_lm(family).model.modules())
+
+
+def test_states_that_overflow_are_named():
+    model = tiny("llama").model
+    for parameter in model.parameters():
+        parameter.mul_(1e3)
+    with pytest.raises(UnsupportedModel, match="not finite numbers in float16"):
+        Architecture.detect(model.to(torch.float16))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from obverse.core import DataError, EditMismatch, Fact, ObverseError, write_whole
+from obverse.core import Fact
+from obverse.locating._file import FileKind
 from obverse.model.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
@@ -35,9 +32,7 @@ Reading: TypeAlias = Literal["sequence", "same-position"]
 """What an answer of several tokens means. ``sequence``: the probability of the whole answer, each token after those
 before it; ``same-position``: the mean of its tokens' probabilities, all right after the prompt (rome.md 3.2)."""
 
-FORMAT = 1
-"""Version of the file; a reader refuses a newer one."""
-
+_FILE = FileKind("attribution", "an", "attribute anew", format=1)
 _TABLES = ("scores", "values", "without")
 
 
@@ -176,11 +171,7 @@ class Attribution:
         Raises:
             EditMismatch: If the fingerprints differ.
         """
-        if self.fingerprint != lm.fingerprint:
-            raise EditMismatch(
-                f"The attribution was made on {self.model} ({self.fingerprint}), not on {lm.name} ({lm.fingerprint}).",
-                "Attribute on this model anew, or name the model that was used.",
-            )
+        _FILE.check(self.model, self.fingerprint, lm)
 
     def save(self, path: str | Path) -> Path:
         """Write the attribution as one safetensors file: the tables, everything else in the header.
@@ -188,12 +179,7 @@ class Attribution:
         Raises:
             ObverseError: If it cannot be written.
         """
-        path = Path(path)
-        record = json.dumps(self.to_json(tables=False), ensure_ascii=False)
-        tables = {name: getattr(self, name).contiguous().float().cpu() for name in _TABLES}
-        header = {"obverse_attribution": str(FORMAT), "attribution": record}
-        write_whole(path, lambda part: save_file(tables, part, header))
-        return path
+        return _FILE.write(path, self.to_json(tables=False), {name: getattr(self, name) for name in _TABLES})
 
     @classmethod
     def load(cls, path: str | Path, lm: LanguageModel | None = None) -> Attribution:
@@ -207,45 +193,17 @@ class Attribution:
             DataError: If the file is missing, no attribution, or of a newer format.
             EditMismatch: If it was made on another model.
         """
-        path = Path(path)
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata() or {}
-                tables = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        except FileNotFoundError as error:
-            raise DataError(f"There is no file {path}.", "Name an attribution that was saved before.") from error
-        except (SafetensorError, OSError) as error:
-            raise DataError(
-                f"{path} cannot be read as an attribution: {error}", "Name a file written by 'obverse attribute'."
-            ) from error
-        made = cls._from_header(path, header, tables)
-        if lm is not None:
-            made.check(lm)
-        return made
-
-    @classmethod
-    def _from_header(cls, path: Path, header: Mapping[str, str], tables: Mapping[str, Tensor]) -> Attribution:
-        version = header.get("obverse_attribution")
-        if version is None:
-            raise DataError(
-                f"{path} is a safetensors file but no attribution.", "Name a file written by 'obverse attribute'."
-            )
-        if version != str(FORMAT):
-            raise DataError(
-                f"{path} is an attribution of format {version}; this version reads format {FORMAT}.",
-                "Upgrade obverse, or attribute anew.",
-            )
-        try:
-            record: dict[str, Any] = json.loads(header["attribution"])
+        with _FILE.read(path) as (record, tables):
             read = {
                 "fact": Fact(**record["fact"]),
                 "fingerprint": Fingerprint.from_json(record["fingerprint"]),
                 **{name: tuple(record[name]) for name in ("tokens", "token_ids", "answer_ids")},
                 **{name: tables[name] for name in _TABLES},
             }
-            return cls(**{**record, **read})
-        except (KeyError, TypeError, ValueError, ObverseError) as error:
-            raise DataError(f"{path} is a damaged attribution: {error}", "Attribute anew.") from error
+            made = cls(**{**record, **read})
+        if lm is not None:
+            made.check(lm)
+        return made
 
     def to_json(self, *, tables: bool = True) -> dict[str, Any]:
         """Return everything as JSON values; the tables too unless told otherwise."""

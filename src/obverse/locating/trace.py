@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from obverse.core import DataError, EditMismatch, Fact, ObverseError, write_whole
+from obverse.core import Fact
+from obverse.locating._file import FileKind
 from obverse.model.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
@@ -42,8 +40,7 @@ Role: TypeAlias = Literal[
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
-FORMAT = 1
-"""Version of the file; a reader refuses a newer one."""
+_FILE = FileKind("trace", "a", "trace anew", format=1)
 
 
 def roles_of(subject: range, tokens: int) -> dict[Role, range]:
@@ -218,11 +215,7 @@ class CausalTrace:
         Raises:
             EditMismatch: If the fingerprints differ.
         """
-        if self.fingerprint != lm.fingerprint:
-            raise EditMismatch(
-                f"The trace was made on {self.model} ({self.fingerprint}), not on {lm.name} ({lm.fingerprint}).",
-                "Trace this model anew, or name the model that was traced.",
-            )
+        _FILE.check(self.model, self.fingerprint, lm)
 
     def save(self, path: str | Path) -> Path:
         """Write the trace as one safetensors file: a table a kind, everything else in the header.
@@ -230,11 +223,7 @@ class CausalTrace:
         Raises:
             ObverseError: If it cannot be written.
         """
-        path = Path(path)
-        header = {"obverse_trace": str(FORMAT), "trace": json.dumps(self.to_json(tables=False), ensure_ascii=False)}
-        tables = {str(kind): table.contiguous().float().cpu() for kind, table in self.restored.items()}
-        write_whole(path, lambda part: save_file(tables, part, header))
-        return path
+        return _FILE.write(path, self.to_json(tables=False), {str(kind): self.restored[kind] for kind in self.kinds})
 
     @classmethod
     def load(cls, path: str | Path, lm: LanguageModel | None = None) -> CausalTrace:
@@ -248,54 +237,26 @@ class CausalTrace:
             DataError: If the file is missing, no trace, or of a newer format.
             EditMismatch: If it was made on another model.
         """
-        path = Path(path)
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata() or {}
-                tables = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        except FileNotFoundError as error:
-            raise DataError(f"There is no file {path}.", "Name a trace that was saved before.") from error
-        except (SafetensorError, OSError) as error:
-            raise DataError(f"{path} cannot be read as a trace: {error}", "Name a file written by a trace.") from error
-        made = cls._from_header(path, header, tables)
+        with _FILE.read(path) as (record, tables):
+            restored: dict[TraceKind, Tensor] = {kind: tables[kind] for kind in TRACE_KINDS if kind in tables}
+            read = {
+                "fact": Fact(**record["fact"]),
+                "fingerprint": Fingerprint.from_json(record["fingerprint"]),
+                "tokens": tuple(record["tokens"]),
+                "token_ids": tuple(record["token_ids"]),
+                "subject": range(*record["subject"]),
+            }
+            made = cls(**{**record, **read}, restored=restored)
         if lm is not None:
             made.check(lm)
         return made
 
-    @classmethod
-    def _from_header(cls, path: Path, header: Mapping[str, str], tables: Mapping[str, Tensor]) -> CausalTrace:
-        if "obverse_trace" not in header:
-            raise DataError(f"{path} is a safetensors file but no trace.", "Name a file written by a trace.")
-        if header["obverse_trace"] != str(FORMAT):
-            raise DataError(
-                f"{path} is a trace of format {header['obverse_trace']}; this version reads format {FORMAT}.",
-                "Upgrade obverse, or trace anew.",
-            )
-        try:
-            record: dict[str, Any] = json.loads(header["trace"])
-            restored: dict[TraceKind, Tensor] = {kind: tables[kind] for kind in TRACE_KINDS if kind in tables}
-            return cls(
-                **{
-                    **record,
-                    "fact": Fact(**record["fact"]),
-                    "fingerprint": Fingerprint(**record["fingerprint"]),
-                    "tokens": tuple(record["tokens"]),
-                    "token_ids": tuple(record["token_ids"]),
-                    "subject": range(*record["subject"]),
-                },
-                restored=restored,
-            )
-        except (KeyError, TypeError, ValueError, ObverseError) as error:
-            raise DataError(f"{path} is a damaged trace: {error}", "Trace anew.") from error
-
     def to_json(self, *, tables: bool = True) -> dict[str, Any]:
         """Return everything as JSON values; the tables too unless told otherwise."""
-        from dataclasses import asdict
-
         record: dict[str, Any] = {
             "fact": asdict(self.fact),
             "model": self.model,
-            "fingerprint": asdict(self.fingerprint),
+            "fingerprint": self.fingerprint.to_json(),
             "answer": self.answer,
             "answer_id": self.answer_id,
             "tokens": list(self.tokens),

@@ -9,6 +9,7 @@ is that norm's output (``mlp_write``).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Literal
@@ -130,7 +131,8 @@ class Architecture:
         """Find the parts of a model, by its family's layout or, for unknown families, by probing.
 
         Raises:
-            UnsupportedModel: If the blocks are not found or not alike, or no map satisfies the residual law.
+            UnsupportedModel: If the blocks are not found or not alike, no map satisfies the residual law, or the states
+                are not finite.
         """
         config = model.config.get_text_config()
         family = config.model_type
@@ -138,6 +140,12 @@ class Architecture:
         layout = LAYOUTS.get(family) or _probe(model, blocks, family)
         _check_names(model, blocks, layout, family)
         error = residual_error(model, blocks, layout)  # also of a known family: OPT-350m normalizes after adding
+        if math.isnan(error):
+            dtype = str(model.dtype).removeprefix("torch.")
+            raise UnsupportedModel(
+                f"The hidden states of {type(model).__name__} are not finite numbers in {dtype}.",
+                "Load the model in float32 or bfloat16, or check its weights.",
+            )
         if not error < LAW_TOLERANCE:
             raise _lawless(family, layout, error)
         transposed, inner = False, 0
