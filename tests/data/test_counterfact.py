@@ -1,11 +1,13 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from obverse.core import Case, DataError, Fact
 from obverse.data import counterfact_case, read_cases
+from obverse.data.snippets import Snippet
 
 SHARED = Path(os.environ.get("OBVERSE_SHARED", Path(__file__).parents[2].parent / "shared"))
 FLAT_FILE = SHARED / "data" / "counterfact" / "counterfact_flat_edit.json"
@@ -37,19 +39,22 @@ ORIGINAL = {
 }
 
 
-def expected(relation=None, prompts=()):
-    return Case.of(
+def expected(relation=None, prompts=(), attributes=()):
+    case = Case.of(
         Fact("Danielle Darrieux", "The mother tongue of {} is", "English", "French", relation),
         id="3",
         paraphrases=("Danielle Darrieux, a native | speaker of",),
         neighbours=(("Michel Rocard is a native speaker of", "French"),),
         prompts=prompts,
     )
+    return replace(case, attributes=attributes)
 
 
 def test_both_schemas_give_the_same_fact_and_probes():
     assert counterfact_case(FLAT) == expected()
-    assert counterfact_case(ORIGINAL) == expected("P103", ("Danielle Darrieux's mother tongue is",))
+    assert counterfact_case(ORIGINAL) == expected(
+        "P103", ("Danielle Darrieux's mother tongue is",), ("J.R.R. Tolkien is a native speaker of",)
+    )
 
 
 def test_the_schema_is_recognized_record_by_record(tmp_path):
@@ -57,6 +62,16 @@ def test_the_schema_is_recognized_record_by_record(tmp_path):
     path = tmp_path / "mixed.jsonl"
     path.write_text("\n".join(json.dumps(r) for r in (plain, FLAT | {"case_id": 5}, ORIGINAL)))
     assert [case.id for case in read_cases(path)] == ["0", "5", "3"]
+
+
+def test_reference_texts_are_those_of_relation_and_target():
+    snippets = {
+        ("P103", "Q1860"): (Snippet("Dickens", "He wrote in English."), Snippet("Danielle Darrieux", "She sang.")),
+        ("P103", "Q150"): (Snippet("Proust", "He wrote in French."),),
+    }
+    case = counterfact_case(ORIGINAL, snippets=snippets)
+    assert (case.references, case.essence) == (("He wrote in English.", "She sang."), ("She sang.",))
+    assert counterfact_case(ORIGINAL, snippets={}).references == ()
 
 
 def test_flat_keys_mix_with_plain_ones():

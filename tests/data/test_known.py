@@ -10,7 +10,7 @@ from urllib.error import URLError
 import pytest
 
 from obverse.core import DataError, Fact, ObverseError, UnknownName
-from obverse.data import known
+from obverse.data import _download, known
 from obverse.data.known import builtin_facts, dataset, known_facts
 from obverse.data.relations import relation_of
 
@@ -48,7 +48,7 @@ def site(monkeypatch, tmp_path):
             raise served["records"]
         return io.BytesIO(json.dumps(served["records"]).encode())
 
-    monkeypatch.setattr(known, "urlopen", answer)
+    monkeypatch.setattr(_download, "urlopen", answer)
     monkeypatch.setattr(known, "DIGEST", digest(PUBLISHED))
     monkeypatch.setenv("OBVERSE_CACHE", str(tmp_path / "cache"))
     return served

@@ -1,12 +1,9 @@
 """Negative log-likelihoods, perplexity and greedy text against the original program."""
 
-import math
-
 import pytest
-import torch
 from tests.golden.conftest import golden, params
 
-from obverse.measuring import likelihoods
+from obverse.measuring import likelihoods, perplexity
 from obverse.measuring.generation import continuations
 from obverse.model.tokens import encode
 
@@ -32,12 +29,12 @@ def test_nll_per_token(name, golden_model):
 def test_perplexity_and_greedy_text(name, golden_model):
     case = TEXTS[name]
     lm = golden_model(case["model"])
-    ids = torch.tensor([encode(lm.tokenizer, case.get("text") or case["perplexity_text"]).ids])
-    assert ids.shape[1] == case["n_tokens"]
-    with torch.no_grad():
-        logprobs = lm.model(ids).logits[0, :-1].log_softmax(-1).gather(-1, ids[0, 1:, None])
-    # The original divides by N, though N - 1 tokens are predicted (rome.md 5.2).
-    assert math.exp(-float(logprobs.sum()) / ids.shape[1]) == pytest.approx(case["perplexity"], rel=1e-4)
+    text = case.get("text") or case["perplexity_text"]
+    assert len(encode(lm.tokenizer, text).ids) == case["n_tokens"]
+    assert perplexity(lm, text, per_token=True) == pytest.approx(case["perplexity"], rel=1e-4)
+    for limit in (int(key.removeprefix("perplexity_max")) for key in case if key.startswith("perplexity_max")):
+        short = perplexity(lm, text, limit, per_token=True)
+        assert short == pytest.approx(case[f"perplexity_max{limit}"], rel=1e-4)
     greedy = case["greedy"]
     for prompt, expected in zip(greedy["prompts"], greedy["out"], strict=True):
         row = encode(lm.tokenizer, prompt).ids

@@ -119,6 +119,9 @@ class Case:
         probes: Questions by kind.
         prompts: Open prompts, continued freely before and after the edit.
         references: Texts about the target, for consistency scores.
+        essence: Texts about the subject itself, whose perplexity tells whether an edit harmed it.
+        attributes: Questions about other subjects whose true answer is the target (CounterFact's attribute prompts);
+            recorded, never summarised.
     """
 
     id: str
@@ -126,6 +129,8 @@ class Case:
     probes: Mapping[Kind, tuple[Probe, ...]] = field(default_factory=dict[Kind, tuple[Probe, ...]])
     prompts: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    essence: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
 
     @classmethod
     def of(

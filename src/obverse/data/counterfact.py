@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from obverse.core import Case, DataError, JsonValue
-from obverse.data._fields import Record, optional_text, required_text
+from obverse.data._fields import Record, optional_text, required_text, texts
 from obverse.data._plain import plain_case
+from obverse.data.snippets import Snippets
 
 _FLAT = {
     "case_id": "id",
@@ -22,15 +24,18 @@ def is_counterfact(record: Record) -> bool:
     return "requested_rewrite" in record or any(key in record for key in (*_FLAT, *_LOCALITY))
 
 
-def counterfact_case(record: Record, default_id: str = "0") -> Case:
+def counterfact_case(record: Record, default_id: str = "0", snippets: Snippets | None = None) -> Case:
     """Make a case of a CounterFact record.
 
     Keys of the flat schema may be mixed with the plain ones. Of an original record, the rewrite, the paraphrases, the
-    neighbours and the generation prompts are used. Neighbours without an answer share the fact's true target.
+    neighbours, the generation prompts and the attribute prompts are used. Neighbours without an answer share the
+    fact's true target.
 
     Args:
         record: The record, in either schema.
         default_id: Name of the case if the record has no ``case_id``.
+        snippets: Texts about what the targets are true of, for an original record's references; see
+            `obverse.data.snippets`.
 
     Raises:
         DataError: If a key is missing or malformed.
@@ -39,8 +44,18 @@ def counterfact_case(record: Record, default_id: str = "0") -> Case:
     Source:
         Meng et al. 2022, "Locating and Editing Factual Associations in GPT", section 3.3 and appendix D.
     """
-    plain = _from_original(record) if "requested_rewrite" in record else _from_flat(record)
-    return plain_case(plain, default_id)
+    if "requested_rewrite" not in record:
+        return plain_case(_from_flat(record), default_id)
+    case = plain_case(_from_original(record), default_id)
+    rewrite = _part(record, "requested_rewrite")
+    target = optional_text(_part(rewrite, "target_new"), "id") or ""
+    found = (snippets or {}).get((case.fact.relation or "", target), ())
+    return replace(
+        case,
+        references=tuple(snippet.text for snippet in found),
+        essence=tuple(snippet.text for snippet in found if snippet.name == case.fact.subject),
+        attributes=texts(record, "attribute_prompts"),
+    )
 
 
 def _from_original(record: Record) -> dict[str, JsonValue]:

@@ -5,22 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from obverse.core import Case, DataError, ObverseError
+from obverse.data._fields import Record
 from obverse.data._plain import plain_case
 from obverse.data._rows import read_rows
 from obverse.data.counterfact import counterfact_case, is_counterfact
+from obverse.data.snippets import Snippets
+from obverse.data.zsre import is_zsre, zsre_case
 
 
-def read_cases(path: Path) -> list[Case]:
+def read_cases(path: Path, snippets: Snippets | None = None) -> list[Case]:
     """Read facts and their probes from a CSV, JSON or JSONL file.
 
     Needed are ``subject``, ``prompt`` (with ``{}`` for the subject, or the subject itself) and ``target``. Further
     columns: ``target_true``, ``relation``, ``id``, ``paraphrases``, ``neighbours`` (with answers), ``reverse``
     (template with one ``{}`` for the object; ``reverse_prompt`` is the same) and ``prompts``. In CSV, `` | ``
-    separates the entries of a list, and a neighbour is written ``prompt => answer``. Records of CounterFact are
-    recognized one by one. A case without an id is named by its position, from 0.
+    separates the entries of a list, and a neighbour is written ``prompt => answer``. Records of CounterFact
+    and of zsRE are recognized one by one. A case without an id is named by its position, from 0.
 
     Args:
         path: A file that ends in .csv, .json or .jsonl, in UTF-8.
+        snippets: Reference texts for CounterFact's records, see `obverse.data.snippets`.
 
     Raises:
         UnknownName: If the file does not exist, with near matches in its folder.
@@ -35,9 +39,8 @@ def read_cases(path: Path) -> list[Case]:
     cases: list[Case] = []
     places: dict[str, str] = {}
     for number, (place, record) in enumerate(read_rows(path)):
-        make = counterfact_case if is_counterfact(record) else plain_case
         try:
-            case = make(record, str(number))
+            case = _case(record, str(number), snippets)
         except ObverseError as error:
             raise DataError(f"{path.name}, {place}: {error.message}", error.hint) from error
         if case.id in places:
@@ -48,3 +51,11 @@ def read_cases(path: Path) -> list[Case]:
         places[case.id] = place
         cases.append(case)
     return cases
+
+
+def _case(record: Record, default_id: str, snippets: Snippets | None) -> Case:
+    if is_zsre(record):
+        return zsre_case(record, default_id)
+    if is_counterfact(record):
+        return counterfact_case(record, default_id, snippets)
+    return plain_case(record, default_id)

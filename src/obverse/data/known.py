@@ -12,14 +12,14 @@ a file      a user's own facts, see `obverse.data.read_cases`; or a file in the 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Sequence
-from http.client import HTTPException
 from pathlib import Path
-from urllib.request import Request, urlopen
 
-from obverse.core import Case, DataError, Fact, JsonValue, ObverseError, Progress, UnknownName, cache_dir, write_whole
+from obverse.core import Case, DataError, Fact, JsonValue, ObverseError, UnknownName, cache_dir, write_whole
+from obverse.data._download import download
 from obverse.data._fields import Record, optional_text, required_text
 from obverse.data._known import RELATIONS
 from obverse.data._rows import Row, read_rows
@@ -37,8 +37,6 @@ alphabetical order. It covers these alone because only they were at hand when it
 the ids are checked."""
 DIGESTED = ("attribute", "known_id", "prompt", "relation_id", "subject")
 
-SECONDS = 30
-"""How long the site may stay silent."""
 BYTES = 4_000_000
 """Size of the download, at most: ten times what is expected."""
 
@@ -122,15 +120,10 @@ def known_facts(path: Path | None = None) -> list[Case]:
 
 
 def _download() -> bytes:
-    request = Request(URL, headers={"User-Agent": "obverse"})  # some sites refuse Python's own
-    try:
-        with Progress("Fetching the known facts"), urlopen(request, timeout=SECONDS) as response:
-            return response.read(BYTES)
-    except (OSError, HTTPException) as error:
-        raise ObverseError(
-            f"The known facts cannot be fetched from {URL}: {getattr(error, 'reason', None) or error}.",
-            "Download that file where there is a network and give it as the data set, or take the data set 'builtin'.",
-        ) from error
+    hint = "Download that file where there is a network and give it as the data set, or take the data set 'builtin'."
+    content = io.BytesIO()
+    download(URL, content, BYTES, "the known facts", hint)
+    return content.getvalue()
 
 
 def _rows_if_published(data: bytes) -> list[Row] | None:

@@ -59,10 +59,10 @@ def drift(lm: LanguageModel, edit: Edit, texts: Sequence[str] | None = None, lab
     count = 0
     with Progress(label, len(texts)) if label else Progress("", 0) as progress:
         for text in texts:  # one at a time: two vocabularies' worth of logits a token is much
-            ids = torch.tensor([encode(lm.tokenizer, text).ids], device=lm.device)
+            ids = _ids(lm, text)
             old = _logprobs(lm, ids)
             with edit.applied(lm):
-                new = _logprobs(lm, ids)
+                new = _logprobs(lm, _ids(lm, text))[-len(old) :]  # an edit by prompt reads tokens before the text
             target = ids[0, 1:, None]
             before -= float(old.gather(-1, target).sum())
             after -= float(new.gather(-1, target).sum())
@@ -71,6 +71,10 @@ def drift(lm: LanguageModel, edit: Edit, texts: Sequence[str] | None = None, lab
             progress.advance()
     change = {name: delta.norm() / float(lm.weight_of(name).float().norm()) for name, delta in edit.deltas.items()}
     return Drift(math.exp(before / count), math.exp(after / count), kl / count, count, change)
+
+
+def _ids(lm: LanguageModel, text: str) -> Tensor:
+    return torch.tensor([encode(lm.tokenizer, text).ids], device=lm.device)
 
 
 def _logprobs(lm: LanguageModel, ids: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ class Report:
             d = self.drift
             lines.append(
                 f"drift: perplexity {d.perplexity_before:.2f} → {d.perplexity_after:.2f}, KL {d.kl:.4f} nats a token "
-                f"(n = {d.tokens}); |change| / |weight| {max(d.weight_change.values()):.1%}"
+                f"(n = {d.tokens}); |change| / |weight| {max(d.weight_change.values(), default=0.0):.1%}"
             )
         return "\n".join(lines)
 
