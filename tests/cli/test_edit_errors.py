@@ -19,7 +19,7 @@ MISTAKES = {
     ),
     "empty target": ((*SUBJECT, *PROMPT, "--target", " "), "'target' is empty"),
     "targets equal": ((*SPACE_NEEDLE, "--true", "Paris"), "are both 'Paris'"),
-    "unknown method": ((*SPACE_NEEDLE, "--method", "rom"), "Unknown method 'rom'.\nDid you mean rome?"),
+    "unknown method": ((*SPACE_NEEDLE, "--method", "rom"), "Unknown method 'rom'.\nDid you mean rome"),
     "unknown setting": ((*SPACE_NEEDLE, "--set", "step=3"), "step: no such setting, did you mean steps"),
     "two bad settings": ((*SPACE_NEEDLE, "--set", "step=3", "--set", "clamp=x"), "2 mistakes in the settings"),
     "no equals sign": ((*SPACE_NEEDLE, "--set", "steps"), "not of the form key=value"),

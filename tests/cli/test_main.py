@@ -7,7 +7,8 @@ import sys
 import pytest
 
 COMMANDS = (
-    "demo", "ask", "trace", "lens", "attribute", "edit", "sweep-layers", "apply", "merge", "undo", "show", "list"
+    "demo", "ask", "trace", "lens", "attribute", "edit", "edit-fit", "sweep-layers", "apply", "merge", "undo", "show",
+    "list",
 )  # fmt: skip
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from families import tiny
 from obverse.core import DataError, Fact, ObverseError, SubjectNotFound
+from obverse.locating._tracer import Tracer
 from obverse.locating.tracing import Reason, Skipped, check_finite, first_token
 from obverse.measuring import top_tokens
 from obverse.model.language_model import LanguageModel
-from obverse.recipes import traced as traced_module
 from obverse.recipes.followed import KNOWN, Followed, share
-from obverse.recipes.trace import make_config, trace
+from obverse.recipes.trace import trace
 from obverse.recipes.traced import refusal
 
 NEEDLE = Fact("Space Needle", "The {} is in the city of", "Paris")
@@ -101,12 +101,12 @@ def test_one_number_that_is_none_suffices(tiny_lm, monkeypatch, dtype, hint):
             check_finite(dataclasses.replace(sound, **spoiled), lm)
 
 
-def test_every_recipe_checks_what_comes_from_the_tracer(tiny_lm, monkeypatch):
+def test_what_comes_from_the_tracer_is_checked(tiny_lm, monkeypatch):
     lm = tiny_lm("llama")
     spoiled = dataclasses.replace(trace(lm, NEEDLE, **QUICK), clean=math.nan)
-    monkeypatch.setattr(traced_module, "trace_all", lambda *args, **kwargs: [spoiled])
+    monkeypatch.setattr(Tracer, "result", lambda *_: spoiled)
     with pytest.raises(ObverseError, match="no numbers"):
-        traced_module.traced(lm, [NEEDLE], make_config(QUICK))
+        trace(lm, NEEDLE, **QUICK)
 
 
 @pytest.mark.parametrize("reason", get_args(Reason))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from obverse.cli import apply, ask, attribute, demo, edit, lens, merge, show, sweep_layers, trace, undo
+from obverse.cli import apply, ask, attribute, demo, edit, edit_fit, lens, merge, show, sweep_layers, trace, undo
 from obverse.cli import list as listing
 from obverse.core import package_version
 
@@ -59,6 +59,7 @@ for _name, _command, _examples in (
     ("lens", lens.lens, lens.EPILOG),
     ("attribute", attribute.attribute, attribute.EPILOG),
     ("edit", edit.edit, edit.EPILOG),
+    ("edit-fit", edit_fit.edit_fit, edit_fit.EPILOG),
     ("sweep-layers", sweep_layers.sweep_layers, sweep_layers.EPILOG),
     ("apply", apply.apply, apply.EPILOG),
     ("merge", merge.merge, merge.EPILOG),

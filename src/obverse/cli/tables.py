@@ -129,7 +129,7 @@ def print_report(console: Console, report: Report) -> None:
     if report.score is not None:
         console.print(f"\nScore {report.score:.0%}: harmonic mean of efficacy, generalization and specificity success.")
     if drift := report.drift:
-        change = max(drift.weight_change.values())
+        change = max(drift.weight_change.values(), default=0.0)
         console.print(
             f"Drift on unrelated text: perplexity {drift.perplexity_before:.2f} → {drift.perplexity_after:.2f}, "
             f"divergence {drift.kl:.4f} nats a token (0 is none); the changed matrix moved by {change:.1%} of its norm."

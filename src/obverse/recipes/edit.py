@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,7 +207,9 @@ def _do(
             refuse_known(lm, facts)
         before = tops(lm, facts, request.top)
         with steps.step("Editing"):
-            made = editor.edit(lm, facts)
+            # Some methods keep what earlier edits wrote, if they are told of them (AlphaEdit).
+            known = {"upon": earlier} if earlier and "upon" in signature(editor.edit).parameters else {}
+            made = editor.edit(lm, facts, **known)
         with made.applied(lm):
             after = tops(lm, facts, request.top)
         report = None

@@ -11,6 +11,7 @@ from obverse.editing import Cost, editors, estimate, preset
 from obverse.editing.contexts import ContextConfig, contexts
 from obverse.editing.moments import MomentConfig, second_moment, uncounted
 from obverse.editing.profile import asks_auto, find_profile, without_auto
+from obverse.editing.values import ValueConfig
 from obverse.measuring import likelihoods
 
 if TYPE_CHECKING:
@@ -107,10 +108,12 @@ def make_plan(lm: LanguageModel, editor: Editor, method: str, facts: Sequence[Fa
         UnsupportedModel: If the model cannot be edited there.
     """
     layers = editor.layers(lm)
+    modules = getattr(editor, "modules", None)  # of methods that change others than the MLPs' output projections
     sampled, counted = _parts(editor.config)
     n_contexts = _count(sampled)
     waiting = uncounted(lm, layers, counted) if counted else []
-    steps = getattr(editor.config, "steps", None)
+    # The estimate is that of optimizing values.
+    steps = editor.config.steps if isinstance(editor.config, ValueConfig) else None
     tokens = counted.tokens if counted and waiting else 0
     return Plan(
         model=lm.name,
@@ -119,10 +122,10 @@ def make_plan(lm: LanguageModel, editor: Editor, method: str, facts: Sequence[Fa
         settings=editor.config.model_dump(mode="json"),
         from_preset=tuple(name for name in preset(method, lm) if name != "layers" or layer_from in ("", PRESET)),
         layers=layers,
-        modules=tuple(lm.architecture.mlp_out(layer) for layer in layers),
+        modules=modules(lm) if modules else tuple(lm.architecture.mlp_out(layer) for layer in layers),
         contexts=n_contexts,
         moments="not used" if counted is None else "to be counted" if waiting else "kept",
-        cost=estimate(lm, facts, layers, n_contexts, steps, tokens) if isinstance(steps, int) else None,
+        cost=estimate(lm, facts, layers, n_contexts, steps, tokens) if steps is not None else None,
         facts=len(facts),
         layer_from=layer_from,
     )
