@@ -110,7 +110,8 @@ def print_result(console: Console, result: EditResult) -> None:
     steps = ", ".join(f"{label[0].lower()}{label[1:]} {duration(s)}" for label, s in result.seconds.items())
     console.print(f"\nTime: {steps}; {duration(sum(result.seconds.values()))} in all.")
     if result.folder:
-        console.print(f"Edit: {result.folder} (a PEFT adapter folder)", markup=False)
+        adapter = (result.folder / "adapter_config.json").is_file()  # not of edits that are no low-rank change
+        console.print(f"Edit: {result.folder}{' (a PEFT adapter folder)' if adapter else ''}", markup=False)
         if result.report:
             console.print(f"Page: {result.folder / 'report.html'}", markup=False)
 
