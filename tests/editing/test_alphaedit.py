@@ -5,24 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batched_editors import FACTS, gentle, random
 from families import EXPERTS, tiny
 from obverse.core import DataError, EditFailed, Fact, UnsupportedModel, build
 from obverse.editing.alphaedit import AlphaEdit, AlphaEditConfig, kept_directions, projected_answers
 from obverse.editing.moments import SecondMoment, second_moment
 from obverse.model import tensor_hash
-
-FACTS = (
-    Fact("Space Needle", "The {} is in the city of", "Paris", "Seattle"),
-    Fact("Anna Keller", "{} plays the sport of", "tennis and chess", "soccer"),
-    Fact("Ueno Zoo", "People who visit {} travel to", "Madrid"),
-)
-TEXTS = ("In other news. {}", "He closed the book slowly. {}")
-GENTLE = {
-    "learning_rate": 0.1,
-    "clamp": 4.0,
-    "contexts": {"texts": TEXTS},
-    "moment": {"corpus": __file__, "tokens": 300},
-}
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +19,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def alphaedit(**changes):
-    return AlphaEdit(build(AlphaEditConfig, {**GENTLE, "steps": 6, "layers": [0, 1], **changes}))
-
-
-def random(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return AlphaEdit(build(AlphaEditConfig, {**gentle(__file__), "steps": 6, "layers": [0, 1], **changes}))
 
 
 def plain_text(seed, rank, inner=12):

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batched_editors import FACTS, TEXTS, gentle, random, spread
 from families import EXPERTS, tiny
 from obverse.core import DataError, EditFailed, Fact, UnsupportedModel, build
 from obverse.editing._batched import regularized
@@ -15,19 +16,6 @@ from obverse.editing.rome import Rome, RomeConfig, closed_form
 from obverse.editing.values import optimize
 from obverse.model import tensor_hash
 
-FACTS = (
-    Fact("Space Needle", "The {} is in the city of", "Paris", "Seattle"),
-    Fact("Anna Keller", "{} plays the sport of", "tennis and chess", "soccer"),
-    Fact("Ueno Zoo", "People who visit {} travel to", "Madrid"),
-)
-TEXTS = ("In other news. {}", "He closed the book slowly. {}")
-GENTLE = {
-    "learning_rate": 0.1,
-    "clamp": 4.0,
-    "contexts": {"texts": TEXTS},
-    "moment": {"corpus": __file__, "tokens": 300},
-}
-
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
@@ -35,16 +23,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def emmet(**changes):
-    return Emmet(build(EmmetConfig, {**GENTLE, "steps": 6, "layers": [1], **changes}))
-
-
-def random(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def spread(seed, inner):
-    a = random(seed, inner, 3 * inner)
-    return a @ a.T / (3 * inner)
+    return Emmet(build(EmmetConfig, {**gentle(__file__), "steps": 6, "layers": [1], **changes}))
 
 
 @settings(max_examples=30, deadline=None)
@@ -86,7 +65,7 @@ def test_order_of_facts_changes_nothing(seed, facts):
 
 def test_on_a_model_one_fact_is_rome():
     lm = tiny("gpt2")
-    rome = Rome(build(RomeConfig, {**GENTLE, "steps": 6, "layers": [1]})).edit(lm, FACTS[:1])
+    rome = Rome(build(RomeConfig, {**gentle(__file__), "steps": 6, "layers": [1]})).edit(lm, FACTS[:1])
     edit = emmet().edit(lm, FACTS[:1])
     (name,) = edit.deltas
     torch.testing.assert_close(edit.deltas[name].dense(), rome.deltas[name].dense(), rtol=1e-4, atol=1e-6)

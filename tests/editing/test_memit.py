@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batched_editors import FACTS, gentle, random, spread
 from families import DENSE, EXPERTS, tiny
 from obverse.core import DataError, EditFailed, Fact, UnsupportedModel, build
 from obverse.editing._batched import regularized
@@ -17,19 +18,6 @@ from obverse.editing.rome import Rome, RomeConfig, closed_form
 from obverse.measuring import likelihoods
 from obverse.model import tensor_hash
 
-FACTS = (
-    Fact("Space Needle", "The {} is in the city of", "Paris", "Seattle"),
-    Fact("Anna Keller", "{} plays the sport of", "tennis and chess", "soccer"),
-    Fact("Ueno Zoo", "People who visit {} travel to", "Madrid"),
-)
-TEXTS = ("In other news. {}", "He closed the book slowly. {}")
-GENTLE = {
-    "learning_rate": 0.1,
-    "clamp": 4.0,
-    "contexts": {"texts": TEXTS},
-    "moment": {"corpus": __file__, "tokens": 300},
-}
-
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
@@ -37,16 +25,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def memit(**changes):
-    return Memit(build(MemitConfig, {**GENTLE, "steps": 6, **changes}))
-
-
-def spread(seed, inner):
-    a = torch.randn(inner, 3 * inner, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return a @ a.T / (3 * inner)
-
-
-def random(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return Memit(build(MemitConfig, {**gentle(__file__), "steps": 6, **changes}))
 
 
 @settings(max_examples=30, deadline=None)
@@ -78,7 +57,7 @@ def test_order_of_facts_changes_nothing(seed, facts):
 
 def test_on_a_model_one_fact_one_layer_and_no_ridge_is_rome():
     lm, same = tiny("llama"), {"layers": [1], "contexts": {"texts": ()}, "clamp": 100.0, "steps": 6}
-    rome = Rome(build(RomeConfig, {**GENTLE, **same, "key": "prompt-key"})).edit(lm, FACTS[:1])
+    rome = Rome(build(RomeConfig, {**gentle(__file__), **same, "key": "prompt-key"})).edit(lm, FACTS[:1])
     edit = memit(**same, moment_weight=1e-9).edit(lm, FACTS[:1])
     (name,) = edit.deltas
     expected = rome.deltas[name].dense()

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from families import DENSE, EXPERTS, tiny
 from obverse.core import EditFailed, Fact, UnsupportedModel, build
 from obverse.editing import stack, ultraedit
+from obverse.editing._statistics import Statistics
 from obverse.editing.edit import Dense, LowRank
-from obverse.editing.ultraedit import Statistics, UltraEdit, UltraEditConfig, features, least_squares
+from obverse.editing.ultraedit import UltraEdit, UltraEditConfig, features, least_squares
 from obverse.measuring import likelihoods
 from obverse.model import tensor_hash
 from obverse.model.tokens import join

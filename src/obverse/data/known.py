@@ -24,7 +24,7 @@ from obverse.data._fields import Record, optional_text, required_text
 from obverse.data._known import RELATIONS
 from obverse.data._rows import Row, read_rows
 from obverse.data.facts_file import read_cases
-from obverse.data.relations import fill
+from obverse.data.relations import facts_of
 
 DATASETS = ("known", "builtin")
 """Names that `dataset` knows."""
@@ -72,17 +72,7 @@ def dataset(name: str) -> list[Case]:
 
 def builtin_facts() -> list[Case]:
     """Return the facts of the table of known relations, each in its relation's first wording."""
-    return [
-        Case.of(
-            Fact.from_text(
-                fill(relation.prompts[0], subject), subject.removeprefix("the "), answer, relation=relation.name
-            ),
-            id=_id(relation.name, subject.removeprefix("the ")),
-        )
-        for relation in RELATIONS
-        for answer, subjects in relation.facts.items()
-        for subject in subjects
-    ]
+    return [Case.of(fact, id=_id(relation.name, fact.subject)) for relation in RELATIONS for fact in facts_of(relation)]
 
 
 def _id(*parts: str) -> str:

@@ -133,6 +133,15 @@ def known_sentences() -> list[str]:
     ]
 
 
+def facts_of(relation: Relation) -> list[Fact]:
+    """Return the well-known facts of a relation, in its first wording."""
+    return [
+        Fact.from_text(fill(relation.prompts[0], subject), subject.removeprefix("the "), answer, relation=relation.name)
+        for answer, subjects in relation.facts.items()
+        for subject in subjects
+    ]
+
+
 def known_subjects() -> list[str]:
     """Return the subjects of the table's facts, each once."""
     return list(

@@ -118,7 +118,7 @@ class LearnedEditor:
         layers = self.layers(lm)
         shapes = matrices(lm, layers)
         structure = {"layers": list(layers), **self.sizes(shapes)}
-        network = self.build(shapes, self.sizes(shapes), _width(lm), settings.seed).to(lm.device)
+        network = self.build(shapes, self.sizes(shapes), lm.embedded, settings.seed).to(lm.device)
         told = settings.model_dump(mode="json")
         identity = {
             "method": self.method,
@@ -182,7 +182,7 @@ class LearnedEditor:
             return FittedNetwork(Network(), *known)  # not built: its shapes may be others
         shapes = matrices(lm, structure["layers"])
         sizes = {name: size for name, size in structure.items() if name != "layers"}
-        network = self.build(shapes, sizes, _width(lm), header["fit"]["seed"]).to(lm.device)
+        network = self.build(shapes, sizes, lm.embedded, header["fit"]["seed"]).to(lm.device)
         network.load_state_dict(read_tensors(path))
         return FittedNetwork(network, *known)
 
@@ -236,11 +236,6 @@ def _joint(changes: Sequence[LowRank], scale: float) -> LowRank | Dense:
     left, right = torch.cat([one.left for one in changes], 1), torch.cat([one.right for one in changes], 1)
     whole = LowRank(scale * left, right)
     return whole if left.shape[1] < min(len(left), len(right)) else Dense(whole.dense())  # the smaller of the two
-
-
-def _width(lm: LanguageModel) -> int:
-    first = torch.zeros(1, dtype=torch.long, device=lm.device)
-    return int(lm.model.get_input_embeddings()(first).shape[-1])
 
 
 def _digest(cases: Sequence[Case]) -> str:

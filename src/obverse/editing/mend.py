@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from obverse.editing._gradients import FactGradient, Factors
 from obverse.editing._hypernetwork import LearningConfig, Network
+from obverse.editing._statistics import Statistics
 from obverse.editing.edit import LowRank
 from obverse.editing.learned import LearnedConfig, LearnedEditor
 
@@ -129,21 +130,21 @@ class Transform(nn.Module):
 
     @torch.no_grad()
     def observe(self, factors: Factors) -> None:
-        """Add tokens to the statistics (Chan's update of a mean and a sum of squares by a batch)."""
+        """Add tokens to the statistics."""
         tokens = torch.cat([factors.x, factors.delta], 1).double()
         if not len(tokens):
             return
-        total = self.count + len(tokens)
-        away = tokens.mean(0) - self.mean
-        self.spread += (tokens - tokens.mean(0)).square().sum(0) + away.square() * self.count * len(tokens) / total
-        self.mean += away * len(tokens) / total
-        self.count.copy_(total)
+        grown = self._statistics().add(tokens)
+        self.spread.copy_(grown.squares)
+        self.mean.copy_(grown.mean)
+        self.count.fill_(grown.count)
+
+    def _statistics(self) -> Statistics:
+        return Statistics(int(self.count), self.mean, self.spread)
 
     def forward(self, factors: Factors, matrix: int) -> tuple[Float[Tensor, "token in"], Float[Tensor, "token out"]]:
         """Return the pairs that take the place of input and gradient."""
-        deviation = (self.spread / (self.count - 1).clamp_min(1)).sqrt()
-        tokens = (torch.cat([factors.x, factors.delta], 1).double() - self.mean) / (deviation + _EPS)
-        states = tokens.float()
+        states = self._statistics().normalized(torch.cat([factors.x, factors.delta], 1), _EPS).float()
         for layer in self.layers:
             states = layer(states, matrix)
         x, delta = states.split(self._split, 1)

@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from obverse.core import Config, EditFailed, Fact, Progress
 from obverse.editing._others import others
+from obverse.editing._statistics import Statistics
 from obverse.editing.edit import Delta, Dense, Edit, LowRank, stack
 from obverse.model.fingerprint import tensor_hash
 from obverse.model.hooks import intervene
@@ -61,35 +62,6 @@ class UltraEditConfig(Config):
     (the authors: none)."""
     seed: int = 0
     """Seed of their choice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Running mean and deviation of vectors, entry by entry (Chan et al. 1979), in float64."""
-
-    count: int
-    mean: Float[Tensor, " dim"]
-    squares: Float[Tensor, " dim"]
-
-    @classmethod
-    def empty(cls, like: Float[Tensor, "row dim"]) -> Statistics:
-        """Return the statistics of nothing."""
-        zero = torch.zeros(like.shape[1], dtype=torch.float64, device=like.device)
-        return cls(0, zero, zero)
-
-    def add(self, rows: Float[Tensor, "row dim"]) -> Statistics:
-        """Return the statistics with some rows more."""
-        rows = rows.double()
-        n, total = len(rows), self.count + len(rows)
-        step = rows.mean(0) - self.mean
-        within = (rows - rows.mean(0)).square().sum(0)
-        squares = self.squares + within + step.square() * self.count * n / total
-        return Statistics(total, self.mean + step * n / total, squares)
-
-    def normalized(self, rows: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
-        """Return rows less the mean, over the deviation (unbiased); float64."""
-        deviation = (self.squares / max(self.count - 1, 1)).sqrt()
-        return (rows.double() - self.mean) / (deviation + torch.finfo(torch.float32).eps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -18,6 +18,9 @@ from obverse.model.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
+
+
+Result = TypeVar("Result", bound="Saved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +82,63 @@ class FileKind:
                 f"{path} is a damaged {self.name}: {error}", f"{self.again.capitalize()}, or restore the file."
             ) from error
 
-    def check(self, name: str, fingerprint: Fingerprint, lm: LanguageModel) -> None:
-        """Refuse a model that is not the one a result was made on.
 
-        Args:
-            name: Name of the model it was made on.
-            fingerprint: What model that was.
-            lm: The model.
+class Saved:
+    """Base of results that are one file; they say what their tables are and how they are made of them again."""
+
+    __slots__ = ()
+    FILE: ClassVar[FileKind]
+    model: str
+    fingerprint: Fingerprint
+
+    def to_json(self, *, tables: bool = True) -> dict[str, Any]:
+        """Return everything as JSON values; the tables too unless told otherwise."""
+        raise NotImplementedError
+
+    def tables(self) -> dict[str, Tensor]:
+        """Return the tables by name."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_tables(cls: type[Result], record: dict[str, Any], tables: Mapping[str, Tensor]) -> Result:
+        """Make it of what `to_json` and `tables` gave."""
+        raise NotImplementedError
+
+    def check(self, lm: LanguageModel) -> None:
+        """Refuse a model that is not the one the result was made on.
 
         Raises:
             EditMismatch: If the fingerprints differ.
         """
-        if fingerprint != lm.fingerprint:
+        if self.fingerprint != lm.fingerprint:
             raise EditMismatch(
-                f"The {self.name} was made on {name} ({fingerprint}), not on {lm.name} ({lm.fingerprint}).",
-                f"{self.again.capitalize()} on this model, or name the model it was made on.",
+                f"The {self.FILE.name} was made on {self.model} ({self.fingerprint}), not on {lm.name} "
+                f"({lm.fingerprint}).",
+                f"{self.FILE.again.capitalize()} on this model, or name the model it was made on.",
             )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result as one safetensors file: the tables, and everything else in the header.
+
+        Raises:
+            ObverseError: If it cannot be written.
+        """
+        return self.FILE.write(path, self.to_json(tables=False), self.tables())
+
+    @classmethod
+    def load(cls: type[Result], path: str | Path, lm: LanguageModel | None = None) -> Result:
+        """Read a result.
+
+        Args:
+            path: The file.
+            lm: The model it is to be of; not checked if None.
+
+        Raises:
+            DataError: If the file is missing, no such result, or of another format.
+            EditMismatch: If it was made on another model.
+        """
+        with cls.FILE.read(path) as (record, tables):
+            made = cls.from_tables(record, tables)
+        if lm is not None:
+            made.check(lm)
+        return made

@@ -79,8 +79,8 @@ class Tracer:
         self._flush(runs.prefix.as_tuple)
 
     def _noise(self, fact: int) -> Tensor:
-        width = next(self.lm.model.get_input_embeddings().parameters()).shape[1]
-        return self.noise.draw(self.config.samples, len(self.statements[fact].subject), width, self.config.seed)
+        tokens = len(self.statements[fact].subject)
+        return self.noise.draw(self.config.samples, tokens, self.lm.embedded, self.config.seed)
 
     def _ends(self, runs: Runs, facts: Sequence[int]) -> None:
         """Note the probabilities of the clean and corrupted runs."""

@@ -26,8 +26,8 @@ from torch import Tensor
 from obverse.core import ConfigError, UnsupportedModel, track
 from obverse.measuring.likelihood import LOGITS_PER_BATCH, TopToken
 from obverse.model.hooks import capture_modules
-from obverse.model.partial import Rows, logits, prepare
-from obverse.model.tokens import Encoded, encode, join, pad, pad_id
+from obverse.model.partial import gives_tuples, head_logits
+from obverse.model.tokens import Encoded, encode, join
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,7 +172,7 @@ def lens(
         raise ConfigError(f"{k} likeliest tokens were asked for; at least 1 was expected.", "Ask for 1 or more.")
     encoded = read_prompt(lm, prompt)
     chosen = _in_range(positions, encoded, lm)
-    project, states = _projection(lm, encoded.ids[0]), _states(lm, encoded.ids, chosen)
+    project, states = _projection(lm), _states(lm, encoded.ids, chosen)
     if answer is None:
         answer = int(project(states[-1, -1:]).argmax())
     answer_id = _answer_id(lm, encoded, answer)
@@ -252,19 +252,10 @@ def _states(lm: LanguageModel, ids: Sequence[int], positions: Sequence[int]) -> 
     return torch.stack([caught[depth][0, list(positions)].to(last) for depth in names], 1)
 
 
-def _projection(lm: LanguageModel, token: int) -> Callable[[Float[Tensor, "row hidden"]], Float[Tensor, "row vocab"]]:
+def _projection(lm: LanguageModel) -> Callable[[Float[Tensor, "row hidden"]], Float[Tensor, "row vocab"]]:
     """Return the model's own way from the output of its last block to logits."""
-    # What follows the blocks knows no positions: each state is run as a row of one token.
-    one = pad([[token]], pad_id(lm.tokenizer), lm.device)
-    suffix, _ = prepare(lm.model, lm.architecture, one, lm.architecture.n_layers, 0)
-
-    def project(states: Tensor) -> Tensor:
-        rows = torch.arange(len(states), device=states.device)
-        first = torch.zeros_like(rows)
-        many = suffix.select(first.to(lm.device))
-        return logits(lm.model, lm.architecture, many, states[:, None], Rows(rows, first)).float()
-
-    return project
+    as_tuple = gives_tuples(lm.model, lm.architecture)
+    return lambda states: head_logits(lm.model, lm.architecture, states, as_tuple).float()
 
 
 def _answer_id(lm: LanguageModel, encoded: Encoded, answer: str | int) -> int:

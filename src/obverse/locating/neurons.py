@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from obverse.core import Fact
-from obverse.locating._file import FileKind
+from obverse.locating._file import FileKind, Saved
 from obverse.model.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from obverse.model.language_model import LanguageModel
 
 At: TypeAlias = Literal["key", "preactivation"]
 """What is scaled. ``key``: the input of the MLP's output projection, which an edit of that matrix answers to;
@@ -32,7 +32,6 @@ Reading: TypeAlias = Literal["sequence", "same-position"]
 """What an answer of several tokens means. ``sequence``: the probability of the whole answer, each token after those
 before it; ``same-position``: the mean of its tokens' probabilities, all right after the prompt (rome.md 3.2)."""
 
-_FILE = FileKind("attribution", "an", "attribute anew", format=1)
 _TABLES = ("scores", "values", "without")
 
 
@@ -56,7 +55,7 @@ class Neuron:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Attribution:
+class Attribution(Saved):
     """How much each neuron adds to the probability of an answer (Dai et al. 2022, section 3.2).
 
     Attributes:
@@ -77,6 +76,8 @@ class Attribution:
         scores: What each neuron adds.
         values: Its value at the token.
     """
+
+    FILE: ClassVar[FileKind] = FileKind("attribution", "an", "attribute anew", format=1)
 
     fact: Fact
     model: str
@@ -165,45 +166,20 @@ class Attribution:
 
         return draw(self, path)
 
-    def check(self, lm: LanguageModel) -> None:
-        """Refuse a model that is not the one the scores are of.
-
-        Raises:
-            EditMismatch: If the fingerprints differ.
-        """
-        _FILE.check(self.model, self.fingerprint, lm)
-
-    def save(self, path: str | Path) -> Path:
-        """Write the attribution as one safetensors file: the tables, everything else in the header.
-
-        Raises:
-            ObverseError: If it cannot be written.
-        """
-        return _FILE.write(path, self.to_json(tables=False), {name: getattr(self, name) for name in _TABLES})
+    def tables(self) -> dict[str, Tensor]:
+        """Return the tables by name."""
+        return {name: getattr(self, name) for name in _TABLES}
 
     @classmethod
-    def load(cls, path: str | Path, lm: LanguageModel | None = None) -> Attribution:
-        """Read an attribution.
-
-        Args:
-            path: The file.
-            lm: The model it is to be of; not checked if None.
-
-        Raises:
-            DataError: If the file is missing, no attribution, or of a newer format.
-            EditMismatch: If it was made on another model.
-        """
-        with _FILE.read(path) as (record, tables):
-            read = {
-                "fact": Fact(**record["fact"]),
-                "fingerprint": Fingerprint.from_json(record["fingerprint"]),
-                **{name: tuple(record[name]) for name in ("tokens", "token_ids", "answer_ids")},
-                **{name: tables[name] for name in _TABLES},
-            }
-            made = cls(**{**record, **read})
-        if lm is not None:
-            made.check(lm)
-        return made
+    def from_tables(cls, record: dict[str, Any], tables: Mapping[str, Tensor]) -> Attribution:
+        """Make it of what `to_json` and `tables` gave."""
+        read = {
+            "fact": Fact(**record["fact"]),
+            "fingerprint": Fingerprint.from_json(record["fingerprint"]),
+            **{name: tuple(record[name]) for name in ("tokens", "token_ids", "answer_ids")},
+            **{name: tables[name] for name in _TABLES},
+        }
+        return cls(**{**record, **read})
 
     def to_json(self, *, tables: bool = True) -> dict[str, Any]:
         """Return everything as JSON values; the tables too unless told otherwise."""

@@ -10,8 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from obverse.locating.neurons import Neuron
-from obverse.model.partial import head_logits, prepare
-from obverse.model.tokens import pad
+from obverse.model.partial import gives_tuples, head_logits
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
@@ -34,14 +33,14 @@ def promoted(lm: LanguageModel, neurons: Sequence[Neuron], k: int = 5) -> list[t
         k: How many tokens of each.
     """
     architecture = lm.architecture
-    suffix, _ = prepare(lm.model, architecture, pad([[0]], 0, lm.device), architecture.n_layers, 0)
+    as_tuple = gives_tuples(lm.model, architecture)
     written = [_written(lm, neuron) for neuron in neurons]
     if not written:
         return []
-    empty, *_ = head_logits(lm.model, architecture, torch.zeros_like(written[0])[None], suffix.as_tuple).float()
+    empty, *_ = head_logits(lm.model, architecture, torch.zeros_like(written[0])[None], as_tuple).float()
     found = list[tuple[str, ...]]()
     for some in torch.stack(written).split(TOGETHER):
-        gains = head_logits(lm.model, architecture, some, suffix.as_tuple).float() - empty
+        gains = head_logits(lm.model, architecture, some, as_tuple).float() - empty
         found += [tuple(lm.decode([token]) for token in row) for row in gains.topk(min(k, lm.vocab)).indices.tolist()]
     return found
 

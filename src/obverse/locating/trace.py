@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from obverse.core import Fact
-from obverse.locating._file import FileKind
+from obverse.locating._file import FileKind, Saved
 from obverse.model.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from obverse.model.language_model import LanguageModel
 
 TraceKind: TypeAlias = Literal["hidden", "mlp", "attn", "severed-mlp", "severed-attn"]
 """What is restored at a cell. ``hidden``: the block's output; ``mlp``, ``attn``: what the MLPs, the attentions of a
@@ -39,8 +38,6 @@ Role: TypeAlias = Literal[
 """Part a token plays in a statement (rome.md 1.6)."""
 
 ROLES: tuple[Role, ...] = get_args(Role)
-
-_FILE = FileKind("trace", "a", "trace anew", format=1)
 
 
 def roles_of(subject: range, tokens: int) -> dict[Role, range]:
@@ -87,7 +84,7 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CausalTrace:
+class CausalTrace(Saved):
     """How much of an answer comes back when single states of a corrupted run are restored (rome.md 1).
 
     Attributes:
@@ -110,6 +107,8 @@ class CausalTrace:
         samples: Number of noise samples.
         seed: Seed of the noise.
     """
+
+    FILE: ClassVar[FileKind] = FileKind("trace", "a", "trace anew", format=1)
 
     fact: Fact
     model: str
@@ -164,10 +163,6 @@ class CausalTrace:
         effects = self.indirect_effect(kind)
         return torch.stack([effects[tokens.start : tokens.stop].mean(0) for tokens in self.roles.values()])
 
-    def window_of(self, layer: int) -> range:
-        """Return the layers of the window centred on a layer."""
-        return window_of(layer, self.window, self.n_layers)
-
     def strongest(self, k: int = 10, kind: TraceKind | None = None) -> list[Effect]:
         """Return the cells with the largest indirect effects, largest first.
 
@@ -209,47 +204,22 @@ class CausalTrace:
 
         return heat_maps([self], path)
 
-    def check(self, lm: LanguageModel) -> None:
-        """Refuse a model that is not the traced one.
-
-        Raises:
-            EditMismatch: If the fingerprints differ.
-        """
-        _FILE.check(self.model, self.fingerprint, lm)
-
-    def save(self, path: str | Path) -> Path:
-        """Write the trace as one safetensors file: a table a kind, everything else in the header.
-
-        Raises:
-            ObverseError: If it cannot be written.
-        """
-        return _FILE.write(path, self.to_json(tables=False), {str(kind): self.restored[kind] for kind in self.kinds})
+    def tables(self) -> dict[str, Tensor]:
+        """Return the tables by name."""
+        return {str(kind): self.restored[kind] for kind in self.kinds}
 
     @classmethod
-    def load(cls, path: str | Path, lm: LanguageModel | None = None) -> CausalTrace:
-        """Read a trace.
-
-        Args:
-            path: The file.
-            lm: The model it is to be of; not checked if None.
-
-        Raises:
-            DataError: If the file is missing, no trace, or of a newer format.
-            EditMismatch: If it was made on another model.
-        """
-        with _FILE.read(path) as (record, tables):
-            restored: dict[TraceKind, Tensor] = {kind: tables[kind] for kind in TRACE_KINDS if kind in tables}
-            read = {
-                "fact": Fact(**record["fact"]),
-                "fingerprint": Fingerprint.from_json(record["fingerprint"]),
-                "tokens": tuple(record["tokens"]),
-                "token_ids": tuple(record["token_ids"]),
-                "subject": range(*record["subject"]),
-            }
-            made = cls(**{**record, **read}, restored=restored)
-        if lm is not None:
-            made.check(lm)
-        return made
+    def from_tables(cls, record: dict[str, Any], tables: Mapping[str, Tensor]) -> CausalTrace:
+        """Make it of what `to_json` and `tables` gave."""
+        restored: dict[TraceKind, Tensor] = {kind: tables[kind] for kind in TRACE_KINDS if kind in tables}
+        read = {
+            "fact": Fact(**record["fact"]),
+            "fingerprint": Fingerprint.from_json(record["fingerprint"]),
+            "tokens": tuple(record["tokens"]),
+            "token_ids": tuple(record["token_ids"]),
+            "subject": range(*record["subject"]),
+        }
+        return cls(**{**record, **read}, restored=restored)
 
     def to_json(self, *, tables: bool = True) -> dict[str, Any]:
         """Return everything as JSON values; the tables too unless told otherwise."""

@@ -136,6 +136,8 @@ def _statement(lm: LanguageModel, fact: Fact, expect: bool, follow: int | None) 
         subject = encoded.tokens_of(*fact.span)
     except SubjectNotFound as error:
         return Skipped(fact, "subject not found", error.message)
+    if follow is not None and not expect:
+        return Statement(encoded.ids, subject, follow)
     (own,) = top_tokens(lm, fact.text, 1)
     if expect and own.id != first_token(lm, fact) and own.text.strip() != fact.target.strip():
         return Skipped(fact, "another answer", f"{own.text!r}, not {fact.target!r}")

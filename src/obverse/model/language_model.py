@@ -152,6 +152,11 @@ class LanguageModel:
         known = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len"))
         return next((size for size in known if isinstance(size, int) and size > 0), None)
 
+    @property
+    def embedded(self) -> int:
+        """Size of an input embedding; where it is projected, as in some OPT models, not that of the hidden states."""
+        return self._embedding.shape[1]
+
     def weight_of(self, module: str | nn.Module) -> torch.Tensor:
         """Return the weight of a module, given itself or by name, as the model stores it."""
         found = self.model.get_submodule(module) if isinstance(module, str) else module

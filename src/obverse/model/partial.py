@@ -227,6 +227,13 @@ def logits(
     return output.logits[0]
 
 
+def gives_tuples(model: PreTrainedModel, architecture: Architecture) -> bool:
+    """Return whether this family's blocks give tuples, which only a run can tell."""
+    ids = torch.zeros(1, 1, dtype=torch.long, device=next(model.get_input_embeddings().parameters()).device)
+    suffix, _ = prepare(model, architecture, Padded(ids, torch.ones_like(ids), ids), architecture.n_layers, 0)
+    return suffix.as_tuple
+
+
 @torch.no_grad()
 def head_logits(
     model: PreTrainedModel, architecture: Architecture, states: Float[Tensor, "row hidden"], as_tuple: bool

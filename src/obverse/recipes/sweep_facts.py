@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from obverse.core import Case, DataError, Fact, Kind, Progress, UnknownName, seed_for
+from obverse.core import Case, DataError, Kind, Progress, UnknownName, seed_for
 from obverse.data import case_for, read_cases
 from obverse.data._known import RELATIONS, Relation
-from obverse.data.relations import fill
+from obverse.data.relations import facts_of
 from obverse.measuring import likelihoods
 from obverse.recipes.facts import check_cases
+from obverse.verifying.probes import rival
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
@@ -83,7 +84,7 @@ def _from_file(lm: LanguageModel, path: Path, skipped: Counter[str]) -> Iterator
     while batch := list(islice(rows, _BATCH)):
         answers = likelihoods(lm, [(case.fact.text, case.fact.target) for case in batch])
         for case, answer in zip(batch, answers, strict=True):
-            missing = [kind for kind in JUDGED if not any(p.rejected or p.contrast for p in case.probes.get(kind, ()))]
+            missing = [kind for kind in JUDGED if not any(map(rival, case.probes.get(kind, ())))]
             if missing:
                 skipped[f"no {' or '.join(missing)} probe to judge by"] += 1
             elif all(answer.correct):
@@ -115,18 +116,13 @@ def builtin_cases(seed: int) -> list[Case]:
 
 
 def _of_relation(relation: Relation, seed: int) -> Iterator[Case]:
-    pairs = [(answer, subject) for answer, subjects in relation.facts.items() for subject in subjects]
+    listed = [subject for subjects in relation.facts.values() for subject in subjects]
+    pairs = list(zip(listed, facts_of(relation), strict=True))
     order = np.random.default_rng(seed_for(seed, "facts", relation.name)).permutation(len(pairs))
-    for answer, subject in (pairs[i] for i in order):
+    for subject, known in (pairs[i] for i in order):
         others = [other for other, subjects in relation.facts.items() if subject not in subjects]
         draw = np.random.default_rng(seed_for(seed, "target", relation.name, subject))
-        fact = Fact.from_text(
-            fill(relation.prompts[0], subject),
-            subject.removeprefix("the "),
-            others[draw.integers(len(others))],
-            answer,
-            relation.name,
-        )
+        fact = replace(known, target=others[draw.integers(len(others))], target_true=known.target)
         yield case_for(fact, f"{relation.name}: {fact.subject}")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from obverse.core import KINDS, Case, EditFailed, Fact, Kind, Probe, Progress, Run
+from obverse.core import KINDS, Case, EditFailed, Fact, Kind, Progress, Run
 from obverse.editing.moments import MomentConfig, second_moment, uncounted
 from obverse.locating.noise import noise_for
 from obverse.locating.trace import CausalTrace, TraceKind
@@ -19,6 +19,7 @@ from obverse.measuring import likelihoods
 from obverse.recipes.plan import Editor
 from obverse.recipes.sweep_facts import case_hash
 from obverse.recipes.sweep_scores import Shares
+from obverse.verifying.probes import rival
 
 if TYPE_CHECKING:
     from obverse.editing import Edit
@@ -47,17 +48,16 @@ def successes(lm: LanguageModel, case: Case) -> dict[Kind, float]:
 
     Nothing is generated, which would take as long again; probes without an alternative are left out.
     """
-    judged: list[tuple[Kind, Probe]] = [
-        (kind, p) for kind, probes in case.probes.items() for p in probes if p.rejected or p.contrast
+    judged: list[tuple[Kind, tuple[str, str], tuple[str, str]]] = [
+        (kind, (p.text, p.expected), other)
+        for kind, probes in case.probes.items()
+        for p in probes
+        if (other := rival(p))
     ]
-    pairs = [
-        ((p.text, p.expected), (p.text if p.rejected else p.contrast or "", p.rejected or p.expected))
-        for _, p in judged
-    ]
-    asked = list(dict.fromkeys(pair for both in pairs for pair in both))
+    asked = list(dict.fromkeys(pair for _, own, other in judged for pair in (own, other)))
     found = dict(zip(asked, (one.mean for one in likelihoods(lm, asked)), strict=True))
     held: dict[Kind, list[bool]] = {}
-    for (kind, _), (own, other) in zip(judged, pairs, strict=True):
+    for kind, own, other in judged:
         held.setdefault(kind, []).append(found[own] > found[other])
     return {kind: sum(each) / len(each) for kind, each in held.items()}
 

@@ -78,17 +78,23 @@ def ask(lm: LanguageModel, cases: Sequence[Case], label: str = "") -> list[tuple
         (i, kind, p) for i, case in enumerate(cases) for kind in KINDS for p in case.probes.get(kind, ())
     ]
     pairs = [(p.text, p.expected) for _, _, p in probes]
-    others = [(p.text, p.rejected) if p.rejected else (p.contrast or "", p.expected) for _, _, p in probes]
-    has_other = [bool(p.rejected or p.contrast) for _, _, p in probes]
-    asked = list(dict.fromkeys([*pairs, *(o for o, has in zip(others, has_other, strict=True) if has)]))
+    rivals = [rival(p) for _, _, p in probes]
+    asked = list(dict.fromkeys([*pairs, *(pair for pair in rivals if pair)]))
     found = dict(zip(asked, likelihoods(lm, asked, label), strict=True))
     texts = list(dict.fromkeys(p.text for _, _, p in probes))
     written = dict(zip(texts, greedy(lm, texts, GENERATED_TOKENS), strict=True))
     answers: list[list[Answer]] = [[] for _ in cases]
-    for (i, kind, probe), pair, other, has in zip(probes, pairs, others, has_other, strict=True):
-        alternative = found[other] if has else None
+    for (i, kind, probe), pair, other in zip(probes, pairs, rivals, strict=True):
+        alternative = found[other] if other else None
         answers[i].append(_answer(kind, probe, found[pair], alternative, written[probe.text]))
     return [tuple(row) for row in answers]
+
+
+def rival(probe: Probe) -> tuple[str, str] | None:
+    """Return the prompt and continuation that a probe's right answer is measured against; None if there is none."""
+    if probe.rejected:
+        return probe.text, probe.rejected
+    return (probe.contrast, probe.expected) if probe.contrast else None
 
 
 def _answer(kind: Kind, probe: Probe, own: Likelihood, other: Likelihood | None, generated: str) -> Answer:
