@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from obverse.cli import apply, ask, attribute, demo, edit, edit_fit, lens, merge, show, sweep_layers, trace, undo
+from obverse.cli.bench import bench_app
 from obverse.cli import list as listing
 from obverse.core import package_version
 
@@ -68,6 +69,8 @@ for _name, _command, _examples in (
     ("list", listing.list_names, listing.EPILOG),
 ):
     app.command(_name, epilog=_examples)(_command)
+
+app.add_typer(bench_app, name="bench")
 
 
 def main() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,15 @@ TOKENS_PER_BATCH = 1024
 
 LOGITS_PER_BATCH = 1 << 26
 """Entries of one logits matrix: a quarter of a gigabyte in float32."""
+
+Around = Callable[[Sequence[int | None]], AbstractContextManager[None]]
+"""Opens a context around one forward pass, given the variant of the model that each of its rows wants: None is the
+model as it is, a number e.g. one of several edits (`obverse.editing.rowwise`)."""
+
+
+def unchanged(variants: Sequence[int | None]) -> AbstractContextManager[None]:
+    """Leave the model as it is."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,11 @@ class Likelihood:
         """Log-probability per token, in nats; its negative is ROME's NLL (rome.md 5.1)."""
         return self.total / len(self.logprobs)
 
+    @property
+    def probability(self) -> float:
+        """Probability per token (geometric mean), 0 to 1."""
+        return math.exp(self.mean)
+
 
 @dataclass(frozen=True, slots=True)
 class TopToken:
@@ -57,61 +73,106 @@ class TopToken:
 
 
 @torch.no_grad()
-def likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]], label: str = "") -> list[Likelihood]:
-    """Score continuations of prompts.
+def likelihoods(
+    lm: LanguageModel,
+    pairs: Sequence[tuple[str, str]],
+    label: str = "",
+    *,
+    variants: Sequence[int | None] | None = None,
+    around: Around = unchanged,
+) -> list[Likelihood]:
+    """Score continuations of prompts. Pairs that read the same tokens share a row of a batch.
 
     Args:
         lm: The model.
         pairs: (prompt, continuation); a space is put between where the script wants one.
         label: Name of the progress bar; empty for none.
+        variants: Which variant of the model answers each pair; all one and the same if not given.
+        around: Makes the rows of a forward pass those of their variants, see `Around`.
 
     Returns:
         One result a pair, in the order given.
     """
-    joined = join_all(lm.tokenizer, pairs)
-    order = sorted(range(len(pairs)), key=lambda i: -len(joined[i].encoded.ids))
-    batches = _batches([joined[i] for i in order], lm.vocab)
+    rows = _rows(join_all(lm.tokenizer, pairs), variants or [None] * len(pairs))
+    batches = _batches(rows, lm.vocab)
     results: dict[int, Likelihood] = {}
-    done = 0
-    for size in track(batches, label) if label else batches:
-        chosen = order[done : done + size]
-        done += size
-        results.update(zip(chosen, _score(lm, [joined[i] for i in chosen]), strict=True))
+    for batch in track(batches, label) if label else batches:
+        with around([row.variant for row in batch]):
+            results.update(_score(lm, batch))
     return [results[i] for i in range(len(pairs))]
 
 
-def _batches(rows: Sequence[Joined], vocab: int) -> list[int]:
-    """Return batch sizes that bound the tokens and the logits of a batch of rows sorted longest first."""
-    sizes: list[int] = []
-    size = logit_rows = 0
-    width = 0
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Tokens to read once, and the pairs that are scored on them.
+
+    Attributes:
+        ids: Token ids, without the last of the continuation, which nothing follows.
+        variant: Which variant of the model reads them.
+        targets: Place of a pair → its continuation's (column to read, token that should follow).
+    """
+
+    ids: tuple[int, ...]
+    variant: int | None
+    targets: dict[int, list[tuple[int, int]]]
+
+    @property
+    def columns(self) -> list[int]:
+        """The columns to read, each once."""
+        return sorted({column for target in self.targets.values() for column, _ in target})
+
+
+def _rows(joined: Sequence[Joined], variants: Sequence[int | None]) -> list[_Row]:
+    """Return the rows to read, longest first."""
+    rows: dict[tuple[int | None, tuple[int, ...]], _Row] = {}
+    for place, (one, variant) in enumerate(zip(joined, variants, strict=True)):
+        ids = one.encoded.ids
+        row = rows.setdefault((variant, ids[:-1]), _Row(ids[:-1], variant, {}))
+        row.targets[place] = [(column - 1, ids[column]) for column in one.target]
+    return sorted(rows.values(), key=lambda row: -len(row.ids))
+
+
+def _batches(rows: Sequence[_Row], vocab: int) -> list[list[_Row]]:
+    """Cut rows, sorted longest first, into batches that bound the tokens and the logits of each."""
+    batches: list[list[_Row]] = []
+    read = 0
     for row in rows:
-        width = width if size else len(row.encoded.ids)
-        if size and (
-            (size + 1) * width > TOKENS_PER_BATCH or (logit_rows + len(row.target)) * vocab > LOGITS_PER_BATCH
+        columns = len(row.columns)
+        if (
+            not batches
+            or (len(batches[-1]) + 1) * len(batches[-1][0].ids) > TOKENS_PER_BATCH
+            or (read + columns) * vocab > LOGITS_PER_BATCH
         ):
-            sizes.append(size)
-            size, logit_rows, width = 0, 0, len(row.encoded.ids)
-        size, logit_rows = size + 1, logit_rows + len(row.target)
-    return [*sizes, size] if size else sizes
+            batches.append([])
+            read = 0
+        batches[-1].append(row)
+        read += columns
+    return batches
 
 
-def _score(lm: LanguageModel, rows: Sequence[Joined]) -> list[Likelihood]:
-    padded = pad([row.encoded.ids[:-1] for row in rows], pad_id(lm.tokenizer), lm.device)
-    where = [(i, column - 1) for i, row in enumerate(rows) for column in row.target]
-    targets = torch.tensor([rows[i].encoded.ids[column + 1] for i, column in where], device=lm.device)
-    logits = _logits_at(lm, padded.ids, padded.mask, where).float()
-    logprobs = logits.log_softmax(-1)
-    chosen = logprobs.gather(-1, targets[:, None])
-    ranks = ((logprobs > chosen).sum(-1) + 1).tolist()
-    values, correct = chosen[:, 0].tolist(), (logprobs.argmax(-1) == targets).tolist()
-    out: list[Likelihood] = []
-    start = 0
-    for row in rows:
-        end = start + len(row.target)
-        out.append(Likelihood(tuple(values[start:end]), tuple(correct[start:end]), ranks[start]))
-        start = end
-    return out
+def _score(lm: LanguageModel, rows: Sequence[_Row]) -> dict[int, Likelihood]:
+    padded = pad([row.ids for row in rows], pad_id(lm.tokenizer), lm.device)
+    where = [(i, column) for i, row in enumerate(rows) for column in row.columns]
+    logprobs = _logits_at(lm, padded.ids, padded.mask, where).float().log_softmax(-1)
+    read = {place: k for k, place in enumerate(where)}
+    asked = [(pair, read[i, column], token) for i, row in enumerate(rows)
+             for pair, target in row.targets.items() for column, token in target]  # fmt: skip
+    at = torch.tensor([k for _, k, _ in asked], device=lm.device)
+    tokens = torch.tensor([token for _, _, token in asked], device=lm.device)
+    chosen, best = logprobs[at, tokens], logprobs.argmax(-1)[at]
+    firsts = {pair: n for n, (pair, _, _) in reversed(list(enumerate(asked)))}
+    # Ranks compare whole vocabularies, so only those of first tokens are taken.
+    first = torch.tensor(list(firsts.values()), device=lm.device)
+    ranks = [int((logprobs[at[n]] > chosen[n]).sum()) + 1 for n in first.tolist()]
+    found: dict[int, tuple[list[float], list[bool]]] = {}
+    for (pair, _, _), value, right in zip(asked, chosen.tolist(), (best == tokens).tolist(), strict=True):
+        values, correct = found.setdefault(pair, ([], []))
+        values.append(value)
+        correct.append(right)
+    return {
+        pair: Likelihood(tuple(found[pair][0]), tuple(found[pair][1]), rank)
+        for pair, rank in zip(firsts, ranks, strict=True)
+    }
 
 
 def _logits_at(

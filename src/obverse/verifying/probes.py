@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from obverse.core import KINDS, Case, Kind, Probe
 from obverse.measuring.generation import greedy
-from obverse.measuring.likelihood import Likelihood, likelihoods
+from obverse.measuring.likelihood import Around, Likelihood, likelihoods, unchanged
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
@@ -63,30 +63,53 @@ class Answer:
         return None if self.alternative is None else self.probability - self.alternative
 
 
-def ask(lm: LanguageModel, cases: Sequence[Case], label: str = "") -> list[tuple[Answer, ...]]:
-    """Ask the probes of some cases in one batch.
+def ask(
+    lm: LanguageModel,
+    cases: Sequence[Case],
+    label: str = "",
+    *,
+    tokens: int | None = GENERATED_TOKENS,
+    variants: Sequence[int | None] | None = None,
+    around: Around = unchanged,
+) -> list[tuple[Answer, ...]]:
+    """Ask the probes of some cases in shared batches.
 
     Args:
         lm: The model, as it is (edited or not).
         cases: Cases with their probes.
         label: Name of the progress bar; empty for none.
+        tokens: Tokens generated after each question; None is as many as the right answer has, and one more.
+        variants: Which variant of the model answers each case; all one and the same if not given.
+        around: Makes the rows of a forward pass those of their variants.
 
     Returns:
         The answers of each case, by kind in the order of `KINDS`.
     """
+    wanted = variants or [None] * len(cases)
     probes: list[tuple[int, Kind, Probe]] = [
         (i, kind, p) for i, case in enumerate(cases) for kind in KINDS for p in case.probes.get(kind, ())
     ]
-    pairs = [(p.text, p.expected) for _, _, p in probes]
-    rivals = [rival(p) for _, _, p in probes]
-    asked = list(dict.fromkeys([*pairs, *(pair for pair in rivals if pair)]))
-    found = dict(zip(asked, likelihoods(lm, asked, label), strict=True))
-    texts = list(dict.fromkeys(p.text for _, _, p in probes))
-    written = dict(zip(texts, greedy(lm, texts, GENERATED_TOKENS), strict=True))
+    own = [(wanted[i], p.text, p.expected) for i, _, p in probes]
+    others = [(wanted[i], *other) if (other := rival(p)) else None for i, _, p in probes]
+    asked = list(dict.fromkeys([*own, *(other for other in others if other)]))
+    pairs = [(text, answer) for _, text, answer in asked]
+    scored = likelihoods(lm, pairs, label, variants=[variant for variant, _, _ in asked], around=around)
+    found = dict(zip(asked, scored, strict=True))
+    lengths: dict[tuple[int | None, str], int] = {}
+    for key in own:
+        needed = len(found[key].logprobs) + 1 if tokens is None else tokens
+        lengths[key[:2]] = max(needed, lengths.get(key[:2], 0))
+    replies = greedy(
+        lm,
+        [text for _, text in lengths],
+        [*lengths.values()],
+        variants=[variant for variant, _ in lengths],
+        around=around,
+    )
+    written = dict(zip(lengths, replies, strict=True))
     answers: list[list[Answer]] = [[] for _ in cases]
-    for (i, kind, probe), pair, other in zip(probes, pairs, rivals, strict=True):
-        alternative = found[other] if other else None
-        answers[i].append(_answer(kind, probe, found[pair], alternative, written[probe.text]))
+    for (i, kind, probe), key, other in zip(probes, own, others, strict=True):
+        answers[i].append(_answer(kind, probe, found[key], found[other] if other else None, written[key[:2]]))
     return [tuple(row) for row in answers]
 
 
