@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from obverse.core import KINDS, Interval, Kind
-from obverse.measuring.statistics import RESAMPLES, harmonic_mean, mean_interval
+from obverse.measuring.statistics import harmonic_mean, mean_intervals, resampled_means
 from obverse.verifying.measures import Measured
 from obverse.verifying.probes import Answer
 
@@ -126,10 +126,9 @@ def summarize(values: Sequence[Mapping[str, float]], seed: int = 0) -> dict[str,
     Source:
         rome.md 5.2. Intervals are over cases: Wilson's where each is a success or a failure, else a bootstrap.
     """
-    out: dict[str, Interval] = {}
-    for name, metric in METRICS.items():
-        if found := [one[name] for one in values if name in one]:
-            out[name] = mean_interval(found, seed, shares=metric.shares)
+    columns = {name: found for name in METRICS if (found := [one[name] for one in values if name in one])}
+    shares = [METRICS[name].shares for name in columns]
+    out = dict(zip(columns, mean_intervals([*columns.values()], shares, seed), strict=True))
     for name, (_, protocol) in SCORES.items():
         if (score := _score(values, [f"{kind}_{protocol}" for kind in PARTS], seed)) is not None:
             out[name] = score
@@ -144,10 +143,8 @@ def _score(values: Sequence[Mapping[str, float]], parts: Sequence[str], seed: in
     mean = harmonic_mean([float(part) for part in np.nanmean(rows, 0)])
     if len(rows) == 1:
         return Interval(mean, mean, mean, 1)
-    drawn = rows[np.random.default_rng(seed).integers(len(rows), size=(RESAMPLES, len(rows)))]
+    means = resampled_means(rows, seed)
     with np.errstate(invalid="ignore", divide="ignore"):
-        counted = (~np.isnan(drawn)).sum(1)
-        means = np.where(counted > 0, np.nansum(drawn, 1) / counted, np.nan)
         scores = np.where(
             (means > 0).all(1), len(parts) / (1 / means).sum(1), np.where(np.isnan(means).any(1), np.nan, 0)
         )

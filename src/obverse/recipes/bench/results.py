@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from obverse.core import DataError, Interval, read_records, write_whole
-from obverse.measuring.statistics import Paired, paired
+from obverse.measuring.statistics import Paired, paired_each
 from obverse.recipes.bench.methods import UNEDITED
 from obverse.verifying.scores import METRICS, summarize
 
@@ -166,13 +166,12 @@ def compare_values(
     first: Mapping[str, Mapping[str, float]], second: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Paired]:
     """Return metric → the first's values minus the second's, over the cases that have it in both."""
-    out: dict[str, Paired] = {}
+    pairs: dict[str, tuple[list[float], list[float]]] = {}
     for name in METRICS:
-        pairs = [(first[case][name], second[case][name]) for case in first
-                 if case in second and name in first[case] and name in second[case]]  # fmt: skip
-        if pairs:
-            out[name] = paired([own for own, _ in pairs], [other for _, other in pairs])
-    return out
+        shared = [case for case in first if name in first[case] and name in second.get(case, {})]
+        if shared:
+            pairs[name] = ([first[case][name] for case in shared], [second[case][name] for case in shared])
+    return dict(zip(pairs, paired_each([*pairs.values()]), strict=True))
 
 
 def read_bench(folder: Path) -> Bench:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from obverse.core import KINDS, Case, Progress, Run
 from obverse.recipes.bench.data import Dataset, load_dataset
 from obverse.recipes.bench.methods import UNEDITED, MethodRun, folder_name, plan_methods, settings_of
 from obverse.recipes.bench.request import BenchPlan, BenchRequest
-from obverse.recipes.bench.results import Bench, read_bench, write_summaries
+from obverse.recipes.bench.results import Bench, read_bench, summary, write_summaries
+from obverse.recipes.bench.side_effects import check_tasks, run_tasks
 from obverse.recipes.bench.worker import Job, Work, Worker
 from obverse.recipes.facts import check_cases, last_wins
 from obverse.recipes.fanout import fan_out
@@ -38,6 +39,11 @@ class BenchResult:
     plan: BenchPlan
     bench: Bench | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan and the results as JSON values."""
+        runs = {label: summary(self.bench, label) for label in self.bench.runs} if self.bench else {}
+        return {"plan": {**asdict(self.plan), "schedule": self.plan.schedule.model_dump(mode="json")}, "runs": runs}
+
 
 def run_bench(request: BenchRequest, show: Callable[[BenchPlan], object] = lambda _: None) -> BenchResult:
     """Run every method over the data set, or go on with an earlier benchmark in the same folder.
@@ -57,6 +63,7 @@ def run_bench(request: BenchRequest, show: Callable[[BenchPlan], object] = lambd
         ObverseError: If memory does not suffice for one case, or the cluster cannot be used.
     """
     runs = {run.label: run for run in plan_methods(request.methods, request.overrides, request.sweep)}
+    check_tasks(request.harness, request.schedule)
     dataset = load_dataset(
         request.dataset, request.path, limit=request.limit, first=request.first, snippets=request.snippets
     )
@@ -83,6 +90,7 @@ def run_bench(request: BenchRequest, show: Callable[[BenchPlan], object] = lambd
         if request.dry_run:
             return BenchResult(plan)
         _work(request, work, lm, jobs, opened)
+        run_tasks(lm, request.harness, folders)
     bench = read_bench(request.out)
     write_summaries(bench)
     return BenchResult(plan, bench)
@@ -165,7 +173,6 @@ def _work(request: BenchRequest, work: Work, lm: LanguageModel, jobs: Sequence[J
     if own is not None:
         results = fan_out(jobs, lambda: own, label="batches")
     else:
-        del lm  # the workers load their own
         results = fan_out(jobs, lambda: Worker(work), ray=request.ray, workers=request.workers, label="batches")
     places = {case.id: place for place, case in enumerate(work.cases)}
     for done, records in results:

@@ -55,7 +55,7 @@ class Work:
         measure: What is measured.
         batch: Cases side by side.
         tfidf: Files of term weights, if given.
-        folders: Label → folder of the run, where a sequence keeps how far it is.
+        folders: Label → folder of the run, where edits of several facts are kept.
     """
 
     model: ModelChoice
@@ -99,7 +99,7 @@ class Worker:
             case "single":
                 return halved(lambda some: self._single(editor, some), cases, log)
             case "batch":
-                return self._together(editor, cases, job.cases.start)
+                return self._together(editor, cases, job)
             case "sequential":
                 state = self._work.folders[job.label] / f"sequence.{job.cases.start:05d}"
                 return run_sequence(self._lm, editor, cases, self._work.schedule.step, state, self._scored)
@@ -138,13 +138,14 @@ class Worker:
             out.append(recorded(one, edit=own, seconds={"edit": spent, "measure": _share(began, made)}))
         return out
 
-    def _together(self, editor: Editor, cases: Sequence[Case], group: int) -> list[Record]:
-        began = time.perf_counter()
+    def _together(self, editor: Editor, cases: Sequence[Case], job: Job) -> list[Record]:
+        group, began = job.cases.start, time.perf_counter()
         try:
             edit = edit_together(editor, self._lm, cases)
         except ObverseError as error:
             return [{**failure(case.id, error), "group": group} for case in cases]
         seconds = {"edit": _share(began, cases)}
+        edit.save(self._work.folders[job.label] / f"batch.{group:05d}", replace=True)
         return [{**record, "group": group, "seconds": seconds} for record in self._scored(cases, edit)]
 
     def _scored(self, cases: Sequence[Case], edit: Edit) -> list[Record]:
