@@ -35,6 +35,20 @@ MISTAKES = {
     "reverse without place": ((*SPACE_NEEDLE, "--reverse", "The city"), "has 0 places"),
     "file and flags": ((*SPACE_NEEDLE, "--facts", "facts.csv"), "both given"),
     "no such file": (("--facts", "fact.csv"), "fact.csv"),
+    "seed of a method that samples nothing": (
+        (*SPACE_NEEDLE, "--method", "ft", "--seed", "3"),
+        "--seed 3 is given, but ft samples nothing",
+    ),
+    "template without query": ((*SPACE_NEEDLE, "--template", "alpaca"), "--template is given, but there is no query"),
+    "answer tokens without query": ((*SPACE_NEEDLE, "--answer-tokens", "9"), "--answer-tokens is given, but there is"),
+    "unknown template": ((*SPACE_NEEDLE, "--query", "Where?", "--template", "alpacca"), "Did you mean alpaca"),
+    "template without place": ((*SPACE_NEEDLE, "--query", "Where?", "--template", "{query}{query}"), "has 2 places"),
+    "no template of its own": (
+        (*SPACE_NEEDLE, "--query", "Where?", "--template", "model"),
+        "has no template of its own",
+    ),
+    "interactive and JSON": ((*SPACE_NEEDLE, "--interactive", "--json"), "--interactive and --json are both given"),
+    "interactive and dry run": ((*SPACE_NEEDLE, "--interactive", "--dry-run"), "--interactive and --dry-run are both"),
     "no such edit below": ((*SPACE_NEEDLE, "--upon", "nowhere"), "nowhere is no edit"),
 }
 
@@ -55,8 +69,8 @@ def test_a_mistake_is_one_message(obverse, model, tmp_path, args, message):
         (b"subject,prompt\nA,{} is\n", "target"),
         (b"subject,prompt,target\nA,{} is,x\nB,is,y\n", "facts.csv, line 3"),
         (b"subject,prompt,target\nA,{} is,\xff\n", "line 2"),
-        (b"subject,prompt,target\nA,{} is,x\nA,{} is,y\n", "has two targets, 'x' and 'y': facts 1 and 2"),
-        (b"subject,prompt,target\nA,{} is,x\nA,{} is,x\n", "stands twice: facts 1 and 2"),
+        (b"subject,prompt,target\nA,{} is,x\nA,{} is,y\n", "different targets:\n  'A is': 'x' (line 2), 'y' (line 3)"),
+        (b"subject,prompt,target\nA,{} is,x\nA,{} is,x\n", "more than once:\n  'A is': 'x' (line 2), 'x' (line 3)"),
         (b"subject,prompt,target\n", "no"),
     ],
 )

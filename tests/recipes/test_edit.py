@@ -4,11 +4,12 @@ import pytest
 
 from command_line import SETTINGS
 from obverse.core import Case, ConfigError, Fact, UnknownName
-from obverse.recipes.edit import edit, predicted, stacked
+from obverse.recipes.edit import edit
 from obverse.recipes.facts import gather_cases
 from obverse.recipes.measure import ask, ask_all
 from obverse.recipes.record import slug
 from obverse.recipes.requirements import Requirement, parse_requirement, shortfalls
+from obverse.recipes.stack import predicted, stacked
 from obverse.verifying import verify
 
 NEEDLE = Fact("Space Needle", "The {} is in the city of", "Paris", "Seattle")

@@ -32,7 +32,19 @@ def edit(
         ),
     ] = None,
     reverse: options.Reverse = None,
+    query: Annotated[
+        list[str] | None,
+        typer.Option(help="An open question, answered before and after the edit. Repeatable.", rich_help_panel="Fact"),
+    ] = None,
     facts: options.Facts = None,
+    last_wins: Annotated[
+        bool,
+        typer.Option(
+            "--last-wins",
+            help="Of facts with the same prompt and subject write the last. \\[default: they are refused]",
+            rich_help_panel="Fact",
+        ),
+    ] = False,
     method: Annotated[
         str, typer.Option(help="How to edit; see obverse list methods.", rich_help_panel="Method")
     ] = "rome",
@@ -50,7 +62,10 @@ def edit(
         typer.Option("--set", help="A setting of the method as key=value; repeatable.", rich_help_panel="Method"),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of the sampled contexts. \\[default: 0]", rich_help_panel="Method")
+        int | None,
+        typer.Option(
+            help="Seed of what the method samples, e.g. its contexts. \\[default: 0]", rich_help_panel="Method"
+        ),
     ] = None,
     upon: Annotated[
         list[Path] | None,
@@ -73,6 +88,28 @@ def edit(
         typer.Option(help="Exit with 1 unless reached, e.g. efficacy=1 or specificity=0.8; repeatable."),
     ] = None,
     top: options.TopK = 5,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|TEXT|FILE",
+            help="What stands around a query when it is answered: alpaca, chatml, gemma, llama-2, vicuna ..., model "
+            "(its own), a text with {query}, or a file of one. The edit and its probes ignore it. "
+            "\\[default: the bare query]",
+            rich_help_panel="Answers",
+        ),
+    ] = None,
+    answer_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Length of an answer at most. \\[default: 32]", rich_help_panel="Answers"),
+    ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option(
+            "--interactive",
+            help="Then answer what you type, with and without the edit, until exit. The edit is saved before.",
+            rich_help_panel="Answers",
+        ),
+    ] = False,
     model: options.Model = None,
     dtype: options.Dtype = None,
     device: options.Device = None,
@@ -86,15 +123,22 @@ def edit(
     The model itself is never touched: the edit is a PEFT adapter folder with edit.json, report.html and run.json
     beside. Use it with obverse apply, obverse merge, or PeftModel.from_pretrained.
     """
+    from obverse.cli.converse import converse
     from obverse.cli.tables import print_plan, print_result
     from obverse.core import ConfigError
-    from obverse.recipes.edit import EditRequest, run_edit
+    from obverse.recipes.answers import TOKENS, Session
+    from obverse.recipes.edit import EditRequest, EditResult, run_edit
     from obverse.recipes.facts import gather_cases
     from obverse.recipes.record import slug
     from obverse.recipes.requirements import parse_requirement
 
     if require and no_verify:
         raise ConfigError("--require and --no-verify are both given.", "Only a verified edit can be required to hold.")
+    if interactive and (json or dry_run):
+        raise ConfigError(
+            f"--interactive and {'--json' if json else '--dry-run'} are both given.",
+            "Leave one of them out; to get answers as JSON, give the questions as --query, or in the file of facts.",
+        )
     cases = gather_cases(
         file=facts,
         subject=subject,
@@ -104,7 +148,13 @@ def edit(
         paraphrases=paraphrase or (),
         neighbours=neighbour or (),
         reverse=reverse or (),
+        queries=query or (),
     )
+    if (template or answer_tokens) and not interactive and not any(case.prompts for case in cases):
+        raise ConfigError(
+            f"{'--template' if template else '--answer-tokens'} is given, but there is no query to answer.",
+            "Give queries (--query, or in the file of facts), or ask them yourself with --interactive.",
+        )
     settings: dict[str, Any] = {"layers": _layers(layer)} if layer else {}
     name = slug(facts.stem if facts else f"{subject} {target}")
     request = EditRequest(
@@ -123,13 +173,22 @@ def edit(
         top=top,
         seed=seed,
         command=command_line(),
+        source=facts,
+        last_wins=last_wins,
+        template=template or "default",
+        answer_tokens=answer_tokens or TOKENS,
     )
     console = notes() if json else results()
-    result = run_edit(request, lambda plan: print_plan(console, plan, full=dry_run))
+
+    def finish(result: EditResult, session: Session) -> None:
+        if not json:
+            print_result(console, result)
+        if interactive:
+            converse(console, session)
+
+    result = run_edit(request, lambda plan: print_plan(console, plan, full=dry_run), finish)
     if json:
         print_json(result.to_json())
-    elif not dry_run:
-        print_result(console, result)
     for shortfall in result.shortfalls:
         notes().print(f"[bold red]Below what was asked:[/] {shortfall}")
     return BELOW if result.shortfalls else DONE
@@ -165,4 +224,6 @@ EPILOG = """
 - `obverse edit --facts facts.csv --out runs/many`: many facts, one upon the other
 
 - `obverse edit ... --upon runs/first`: on top of an earlier edit
+
+- `obverse edit --facts facts.json --template vicuna --interactive`: FastEdit's file and workflow
 """

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from obverse.cli import apply, ask, attribute, demo, edit, edit_fit, lens, merge, show, sweep_layers, trace, undo
+from obverse.cli import apply, ask, attribute, demo, edit, edit_fit, facts, harness, lens, merge, show, sweep_layers, trace, undo
 from obverse.cli.bench import bench_app
 from obverse.cli import list as listing
 from obverse.core import package_version
@@ -61,6 +61,7 @@ for _name, _command, _examples in (
     ("attribute", attribute.attribute, attribute.EPILOG),
     ("edit", edit.edit, edit.EPILOG),
     ("edit-fit", edit_fit.edit_fit, edit_fit.EPILOG),
+    ("harness", harness.harness, harness.EPILOG),
     ("sweep-layers", sweep_layers.sweep_layers, sweep_layers.EPILOG),
     ("apply", apply.apply, apply.EPILOG),
     ("merge", merge.merge, merge.EPILOG),
@@ -71,6 +72,7 @@ for _name, _command, _examples in (
     app.command(_name, epilog=_examples)(_command)
 
 app.add_typer(bench_app, name="bench")
+app.add_typer(facts.facts_app, name="facts")
 
 
 def main() -> None:

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
     from obverse.measuring import TopToken
     from obverse.recipes.apply import ApplyResult
-    from obverse.recipes.edit import CrossTalk, EditResult
+    from obverse.recipes.edit import EditResult
     from obverse.recipes.measure import Asked
     from obverse.recipes.merge import MergeResult
     from obverse.recipes.plan import Plan
     from obverse.recipes.show import Shown
-    from obverse.verifying import Report
+    from obverse.recipes.stack import CrossTalk
+    from obverse.verifying import Continuation, Report
 
 QUESTIONS: dict[Kind, str] = {
     "efficacy": "the edited prompt itself",
@@ -29,6 +30,9 @@ QUESTIONS: dict[Kind, str] = {
     "reverse": "the other way round: from the answer to the subject",
 }
 """What each kind of probe asks, for people who have not read the papers."""
+
+SHOWN_ANSWERS = 12
+"""Queries shown with their answers, at most; the page shows as many, report.json all."""
 
 _PROTOCOLS = {"success": "success", "probability": "probability", "generated": "says it"}
 _LEGEND = (
@@ -74,12 +78,15 @@ def likeliest(tokens: Sequence[TopToken]) -> str:
 
 def print_plan(console: Console, plan: Plan, *, full: bool = False) -> None:
     """Print what will be done; with ``full`` every setting."""
-    layers = ", ".join(map(str, plan.layers))
+    layers = f"{', '.join(map(str, plan.layers))} ({', '.join(plan.modules)})"
     source = f", {plan.layer_from}" if plan.layer_from else ""
     rows = [
         ("model", f"{plan.model} ({plan.fingerprint})"),
         ("method", f"{plan.method}, {plan.facts} fact{'s' if plan.facts > 1 else ''}"),
-        ("layer" if len(plan.layers) == 1 else "layers", f"{layers} ({', '.join(plan.modules)}){source}"),
+        (
+            "layer" if len(plan.layers) == 1 else "layers",
+            f"{layers}{source}" if plan.layers else "none: the edit is a prompt",
+        ),
         ("contexts", f"{plan.contexts}, the bare prompt among them"),
         (
             "second moments",
@@ -103,6 +110,7 @@ def print_result(console: Console, result: EditResult) -> None:
         console.print(grid([("before", likeliest(top.before)), ("after", likeliest(top.after))]))
     if len(result.tops) > 5:
         console.print(f"… and {len(result.tops) - 5} more facts")
+    print_answers(console, result.answers)
     if result.report:
         console.print()
         print_report(console, result.report)
@@ -114,6 +122,16 @@ def print_result(console: Console, result: EditResult) -> None:
         console.print(f"Edit: {result.folder}{' (a PEFT adapter folder)' if adapter else ''}", markup=False)
         if result.report:
             console.print(f"Page: {result.folder / 'report.html'}", markup=False)
+
+
+def print_answers(console: Console, answers: Sequence[Continuation]) -> None:
+    """Print queries with what the model answers before and after."""
+    for answer in answers[:SHOWN_ANSWERS]:
+        console.print(f"\n[bold]{escape(answer.prompt)}[/]")
+        rows = [("answers before", answer.before), ("answers after", answer.after)]
+        console.print(grid([(name, " ".join(text.split())) for name, text in rows]))
+    if len(answers) > SHOWN_ANSWERS:
+        console.print(f"… and {len(answers) - SHOWN_ANSWERS} more queries")
 
 
 def print_report(console: Console, report: Report) -> None:

@@ -9,7 +9,7 @@ from obverse.data._fields import Record, neighbours, optional_text, required_tex
 
 COLUMNS = (
     "subject", "prompt", "target", "target_true", "relation", "id", "paraphrases", "neighbours", "reverse",
-    "reverse_prompt", "prompts",
+    "reverse_prompt", "prompts", "queries",
 )  # fmt: skip
 
 
@@ -34,13 +34,14 @@ def plain_case(record: Record, default_id: str) -> Case:
         optional_text(record, "relation"),
     )
     reverse = texts(record, "reverse") + texts(record, "reverse_prompt")
+    prompts = texts(record, "prompts") + texts(record, "queries")
     return Case.of(
         fact,
         id=optional_text(record, "id") or default_id,
         paraphrases=tuple(text.replace("{}", subject) for text in texts(record, "paraphrases")),
         neighbours=neighbours(record, "neighbours"),
         reverse=reverse,
-        prompts=tuple(text.replace("{}", subject) for text in texts(record, "prompts")),
+        prompts=tuple(text.replace("{}", subject) for text in prompts),
     )
 
 

@@ -28,8 +28,8 @@ def counterfact_case(record: Record, default_id: str = "0", snippets: Snippets |
     """Make a case of a CounterFact record.
 
     Keys of the flat schema may be mixed with the plain ones. Of an original record, the rewrite, the paraphrases, the
-    neighbours, the generation prompts and the attribute prompts are used. Neighbours without an answer share the
-    fact's true target.
+    neighbours, the generation prompts and the attribute prompts are used, and ``reverse`` where there is one (the sets
+    of `obverse.data.fact_sets`). Neighbours without an answer share the fact's true target.
 
     Args:
         record: The record, in either schema.
@@ -70,6 +70,7 @@ def _from_original(record: Record) -> dict[str, JsonValue]:
         "paraphrases": record.get("paraphrase_prompts"),
         "neighbours": record.get("neighborhood_prompts"),
         "prompts": record.get("generation_prompts"),
+        "reverse": record.get("reverse"),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from obverse.core import Case, DataError, ObverseError
 from obverse.data._fields import Record
@@ -13,14 +14,22 @@ from obverse.data.snippets import Snippets
 from obverse.data.zsre import is_zsre, zsre_case
 
 
+class Placed(NamedTuple):
+    """A case and where it stands in its file, e.g. ``line 3`` or ``record 3``, counted from 1."""
+
+    place: str
+    case: Case
+
+
 def read_cases(path: Path, snippets: Snippets | None = None) -> list[Case]:
     """Read facts and their probes from a CSV, JSON or JSONL file.
 
     Needed are ``subject``, ``prompt`` (with ``{}`` for the subject, or the subject itself) and ``target``. Further
     columns: ``target_true``, ``relation``, ``id``, ``paraphrases``, ``neighbours`` (with answers), ``reverse``
-    (template with one ``{}`` for the object; ``reverse_prompt`` is the same) and ``prompts``. In CSV, `` | ``
-    separates the entries of a list, and a neighbour is written ``prompt => answer``. Records of CounterFact
-    and of zsRE are recognized one by one. A case without an id is named by its position, from 0.
+    (template with one ``{}`` for the object; ``reverse_prompt`` is the same) and ``prompts`` (open prompts; FastEdit's
+    ``queries`` are the same). In CSV, `` | `` separates the entries of a list, and a neighbour is written
+    ``prompt => answer``. Records of CounterFact and of zsRE are recognized one by one. A case without an id is named
+    by its position, from 0.
 
     Args:
         path: A file that ends in .csv, .json or .jsonl, in UTF-8.
@@ -36,7 +45,12 @@ def read_cases(path: Path, snippets: Snippets | None = None) -> list[Case]:
             subject,prompt,target,target_true,neighbours
             Space Needle,The {} is in the city of,Paris,Seattle,Pike Place Market is in => Seattle
     """
-    cases: list[Case] = []
+    return [case for _, case in read_placed(path, snippets)]
+
+
+def read_placed(path: Path, snippets: Snippets | None = None) -> list[Placed]:
+    """Read facts as `read_cases` does, each with its place in the file."""
+    cases: list[Placed] = []
     places: dict[str, str] = {}
     for number, (place, record) in enumerate(read_rows(path)):
         try:
@@ -49,7 +63,7 @@ def read_cases(path: Path, snippets: Snippets | None = None) -> list[Case]:
                 "Give each fact an id of its own, or leave the column out.",
             )
         places[case.id] = place
-        cases.append(case)
+        cases.append(Placed(place, case))
     return cases
 
 

@@ -96,14 +96,20 @@ class Suffix:
     values: tuple[Tensor, ...]
     as_tuple: bool
 
-    def select(self, rows: Int[Tensor, " chosen"]) -> Suffix:
-        """Return the suffix with some of its rows only."""
-        padded = Padded(self.padded.ids[rows], self.padded.mask[rows], self.padded.positions[rows])
+    def select(self, rows: Int[Tensor, " chosen"], columns: int | None = None) -> Suffix:
+        """Return the suffix with some of its rows only.
+
+        Args:
+            rows: The rows.
+            columns: How many columns to keep, counted from the pivot; by default all.
+        """
+        end = None if columns is None else self.pivot + columns
+        whole = self.padded
         return Suffix(
             self.layer,
             self.pivot,
-            padded,
-            self.hidden[rows],
+            Padded(whole.ids[rows, :end], whole.mask[rows, :end], whole.positions[rows, :end]),
+            self.hidden[rows, :columns],
             tuple(k[rows] for k in self.keys),
             tuple(v[rows] for v in self.values),
             self.as_tuple,

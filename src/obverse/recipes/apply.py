@@ -10,8 +10,8 @@ from typing import Any
 from obverse.core import ObverseError
 from obverse.editing import Edit
 from obverse.measuring import TopToken, greedy, top_tokens
-from obverse.recipes.edit import CrossTalk, predicted, stacked
 from obverse.recipes.models import ModelChoice, load_model
+from obverse.recipes.stack import CrossTalk, predicted, stacked
 from obverse.recipes.steps import Steps
 
 

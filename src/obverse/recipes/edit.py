@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from obverse.core import Case, Fact, whole_folder
-from obverse.editing import Edit, cross_talk
+from obverse.editing import Edit
 from obverse.measuring import TopToken, top_tokens
-from obverse.recipes.facts import check_cases
+from obverse.recipes.answers import (
+    TOKENS,
+    Answerer,
+    Session,
+    answered,
+    check_template,
+    queries_of,
+    template_for,
+    verify_with,
+)
+from obverse.recipes.edit_result import EditResult, TopChange
+from obverse.recipes.facts import Dropped, check_cases, last_wins
 from obverse.recipes.models import ModelChoice, load_model
 from obverse.recipes.plan import Editor, Plan, check_settings, make_editor, plan_edit, prepare, refuse_known
 from obverse.recipes.record import check_out, now, run_record, write_json
-from obverse.recipes.requirements import Requirement, Shortfall, check_answerable, shortfalls
+from obverse.recipes.requirements import Requirement, check_answerable, shortfalls
+from obverse.recipes.seed import seed_settings
+from obverse.recipes.stack import predicted, stacked
 from obverse.recipes.steps import Steps
 from obverse.report import write_report
-from obverse.verifying import Report, verify
+from obverse.verifying import Continuation
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
+
+_log = logging.getLogger(__name__)
 
 
 def edit(
@@ -54,7 +69,9 @@ class EditRequest:
     """What is asked of `run_edit`.
 
     Attributes:
-        cases: The facts, with the probes to verify by.
+        cases: The facts, with the probes to verify by and the queries to answer.
+        source: The file the facts come from, whose lines are then named.
+        last_wins: Whether of facts that ask the same the last is written; they are refused otherwise.
         model: The model.
         method: Name of the editor.
         settings: Its settings, as a mapping.
@@ -67,7 +84,9 @@ class EditRequest:
         upon: Folders of earlier edits, upon which this one is made.
         dry_run: Whether to stop after the plan.
         top: How many of the likeliest answers to keep.
-        seed: Seed of the sampled contexts; the method's own if None.
+        seed: Seed of what the method samples; its own if None.
+        template: What stands around a query when it is answered: a name, a text or a file, see `template_for`.
+        answer_tokens: Length of an answer at most.
         command: The command line that asks, for the page.
     """
 
@@ -86,92 +105,38 @@ class EditRequest:
     top: int = 5
     seed: int | None = None
     command: str | None = None
+    source: Path | None = None
+    last_wins: bool = False
+    template: str = "default"
+    answer_tokens: int = TOKENS
 
     @property
     def all_settings(self) -> dict[str, Any]:
         """The settings, the seed among them."""
-        contexts = {} if self.seed is None else {"contexts": {"seed": self.seed}}
-        return {**contexts, **self.settings}
+        return {**seed_settings(self.method, self.seed), **self.settings}
 
 
-@dataclass(frozen=True, slots=True)
-class TopChange:
-    """The likeliest next tokens after a fact's prompt, before and after the edit."""
-
-    prompt: str
-    before: tuple[TopToken, ...]
-    after: tuple[TopToken, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CrossTalk:
-    """A prediction: how strongly thinking of one subject sets off the change made for another.
-
-    Attributes:
-        module: The matrix.
-        written: The fact whose change answers.
-        asked: The fact that sets it off.
-        share: Share of the change that is written: 0 is none, 1 all of it.
-    """
-
-    module: str
-    written: str
-    asked: str
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class EditResult:
-    """What came of it.
-
-    Attributes:
-        plan: What was to be done.
-        edit: The edit; None after a dry run.
-        report: Its verification, if it was verified.
-        tops: The likeliest answers before and after.
-        cross_talk: Predicted for edits that are stacked, strongest first.
-        shortfalls: Requirements that were not met.
-        seconds: Time by step.
-        folder: Where the edit was written.
-    """
-
-    plan: Plan
-    edit: Edit | None = None
-    report: Report | None = None
-    tops: tuple[TopChange, ...] = ()
-    cross_talk: tuple[CrossTalk, ...] = ()
-    shortfalls: tuple[Shortfall, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict[str, float])
-    folder: Path | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything but the tensors as JSON values."""
-        return {
-            "plan": asdict(self.plan),
-            "details": [dict(detail) for detail in self.edit.details] if self.edit else [],
-            "top": [asdict(top) for top in self.tops],
-            "report": self.report.to_json() if self.report else None,
-            "cross_talk": [asdict(pair) for pair in self.cross_talk],
-            "shortfalls": [str(shortfall) for shortfall in self.shortfalls],
-            "seconds": {label: round(seconds, 3) for label, seconds in self.seconds.items()},
-            "folder": str(self.folder) if self.folder else None,
-        }
-
-
-def run_edit(request: EditRequest, announce: Callable[[Plan], None] = lambda _: None) -> EditResult:
+def run_edit(
+    request: EditRequest,
+    announce: Callable[[Plan], None] = lambda _: None,
+    finish: Callable[[EditResult, Session], None] = lambda *_: None,
+) -> EditResult:
     """Edit facts, verify the edit and save it.
 
     Args:
         request: What is asked.
         announce: Called with the plan before the work starts.
+        finish: Called when all is saved, with the model still at hand to be asked; not after a dry run.
 
     Raises:
         ObverseError: If what is asked cannot be done; nothing is written then.
     """
     start, steps = now(), Steps()
+    request, dropped = _settled(request)
     _check(request)
     with steps.step("Loading the model", shown=True):
         lm = load_model(request.model)
+        answerer = Answerer(template_for(lm, request.template), request.answer_tokens)
         earlier = [Edit.load(folder) for folder in request.upon]
         for older in earlier:
             older.check(lm)
@@ -179,62 +144,75 @@ def run_edit(request: EditRequest, announce: Callable[[Plan], None] = lambda _: 
     editor, plan = plan_edit(lm, request.method, facts, request.all_settings, request.overrides)
     announce(plan)
     if request.dry_run:
-        return EditResult(plan, seconds=steps.seconds)
-    result = _do(request, lm, editor, plan, earlier, steps)
+        return EditResult(plan, dropped=dropped, seconds=steps.seconds)
+    result, session = _do(request, lm, editor, plan, earlier, answerer, steps)
+    result = replace(result, dropped=dropped)
     if request.out is not None:
         with steps.step("Writing"):
-            _write(request, result, lm, start)
+            _write(request, result, session, start)
+    finish(result, session)
     return result
 
 
+def _settled(request: EditRequest) -> tuple[EditRequest, tuple[Dropped, ...]]:
+    """Return the request without the facts that give way to later ones, and these."""
+    if not request.last_wins:
+        return request, ()
+    kept, dropped = last_wins(request.cases, request.source)
+    if dropped:
+        _log.warning("\n  ".join([f"{len(dropped)} of {len(request.cases)} facts dropped:", *map(str, dropped)]))
+    return replace(request, cases=kept), tuple(dropped)
+
+
 def _check(request: EditRequest) -> None:
-    check_cases(request.cases)
+    check_cases(request.cases, request.source, "Keep one of each, or pass --last-wins to take the last.")
     if request.check:
         check_answerable(request.require, request.cases)
     check_settings(request.method, request.all_settings, request.overrides)
+    check_template(request.template)
     if request.out is not None and not request.dry_run:
         check_out(request.out, request.replace)
 
 
 def _do(
-    request: EditRequest, lm: LanguageModel, editor: Editor, plan: Plan, earlier: Sequence[Edit], steps: Steps
-) -> EditResult:
-    facts = [case.fact for case in request.cases]
+    request: EditRequest,
+    lm: LanguageModel,
+    editor: Editor,
+    plan: Plan,
+    earlier: Sequence[Edit],
+    answerer: Answerer,
+    steps: Steps,
+) -> tuple[EditResult, Session]:
+    facts, queries = [case.fact for case in request.cases], queries_of(request.cases)
     with steps.step("Preparing (contexts, second moments)"):
         prepare(lm, editor)
     with stacked(earlier, lm):
         if not request.force:
             refuse_known(lm, facts)
-        before = tops(lm, facts, request.top)
+        before, said_before = tops(lm, facts, request.top), answered(lm, answerer, queries, steps)
         with steps.step("Editing"):
             # Some methods keep what earlier edits wrote, if they are told of them (AlphaEdit).
             known = {"upon": earlier} if earlier and "upon" in signature(editor.edit).parameters else {}
             made = editor.edit(lm, facts, **known)
         with made.applied(lm):
-            after = tops(lm, facts, request.top)
+            after, said_after = tops(lm, facts, request.top), answered(lm, answerer, queries, steps)
+        answers = tuple(map(Continuation, queries, said_before, said_after))
         report = None
         if request.check:
             with steps.step("Verifying", shown=True):
-                report = verify(lm, made, request.cases)
-    return EditResult(
+                report = verify_with(lm, made, request.cases, answers)
+    result = EditResult(
         plan=plan,
         edit=made,
         report=report,
         tops=tuple(TopChange(fact.text, *pair) for fact, *pair in zip(facts, before, after, strict=True)),
+        answers=answers,
         cross_talk=predicted([*earlier, made]) if earlier or len(facts) > 1 else (),
         shortfalls=shortfalls(request.require, report) if report else (),
         seconds=steps.seconds,
         folder=request.out,
     )
-
-
-@contextmanager
-def stacked(edits: Sequence[Edit], lm: LanguageModel) -> Iterator[None]:
-    """Apply edits by hook, in order, while the context is open."""
-    with ExitStack() as stack:
-        for applied in edits:
-            stack.enter_context(applied.applied(lm))
-        yield
+    return result, Session(lm, made, earlier, answerer)
 
 
 def tops(lm: LanguageModel, facts: Sequence[Fact], k: int) -> list[tuple[TopToken, ...]]:
@@ -242,57 +220,35 @@ def tops(lm: LanguageModel, facts: Sequence[Fact], k: int) -> list[tuple[TopToke
     return [tuple(top_tokens(lm, fact.text, k)) for fact in facts]
 
 
-def predicted(edits: Sequence[Edit], least: float = 0.01, most: int = 10) -> tuple[CrossTalk, ...]:
-    """Return the strongest predicted cross-talk between the facts of stacked edits.
-
-    Args:
-        edits: The edits in order.
-        least: Shares below this are left out.
-        most: How many pairs are returned at most.
-    """
-    facts = [fact for one in edits for fact in one.facts]
-    return tuple(
-        CrossTalk(module, _short(facts[i]), _short(facts[j]), share)
-        for module, i, j, share in cross_talk(edits)[:most]
-        if abs(share) >= least
-    )
-
-
-def _short(fact: Fact) -> str:
-    return f"{fact.subject} → {fact.target}"
-
-
-def _write(request: EditRequest, result: EditResult, lm: LanguageModel, start: str) -> None:
+def _write(request: EditRequest, result: EditResult, session: Session, start: str) -> None:
     assert request.out is not None
-    assert result.edit is not None
+    answering = {"answers": session.answerer.to_json()} if result.answers else {}
     config = {
         "method": result.plan.method,
         "settings": dict(result.plan.settings),
-        "facts": [asdict(fact) for fact in result.edit.facts],
+        "facts": [asdict(fact) for fact in session.edit.facts],
+        "dropped": [asdict(fact) for fact in result.dropped],
         "upon": [str(folder) for folder in request.upon],
         "force": request.force,
         "require": [str(wanted) for wanted in request.require],
+        **answering,
     }
     with whole_folder(request.out, replace=request.replace) as draft:
-        result.edit.save(draft, verification=result.report.summary() if result.report else None, replace=True)
-        record = run_record("edit", config, lm, request.seed, start)
+        session.edit.save(draft, verification=result.report.summary() if result.report else None, replace=True)
+        record = run_record("edit", config, session.lm, request.seed, start)
         if result.report:
-            _write_page(draft / "report.html", request, result, record["versions"])
+            first = result.tops[0]
+            write_report(
+                draft / "report.html",
+                result.report,
+                edit=session.edit,
+                settings={**result.plan.settings, **answering},
+                versions=record["versions"],
+                seconds=result.seconds,
+                adapter=str(request.out),
+                command=request.command,
+                top_before=[(token.text, token.probability) for token in first.before],
+                top_after=[(token.text, token.probability) for token in first.after],
+            )
             write_json(draft / "report.json", result.to_json())
         write_json(draft / "run.json", record)
-
-
-def _write_page(path: Path, request: EditRequest, result: EditResult, versions: Mapping[str, str]) -> None:
-    assert result.report is not None
-    first = result.tops[0]
-    write_report(
-        path,
-        result.report,
-        edit=result.edit,
-        versions=versions,
-        seconds=result.seconds,
-        adapter=str(request.out),
-        command=request.command,
-        top_before=[(token.text, token.probability) for token in first.before],
-        top_after=[(token.text, token.probability) for token in first.after],
-    )

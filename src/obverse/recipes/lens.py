@@ -13,8 +13,8 @@ from obverse.core import ConfigError
 from obverse.core.plotting import drawing
 from obverse.locating.lens import Lens, distance, lens, parting, read_prompt
 from obverse.recipes.apply import load_edits
-from obverse.recipes.edit import stacked
 from obverse.recipes.models import ModelChoice, load_model
+from obverse.recipes.stack import stacked
 from obverse.recipes.steps import Steps
 
 if TYPE_CHECKING:
