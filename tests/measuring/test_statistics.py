@@ -1,10 +1,13 @@
 """Intervals: they hold the mean, shrink with n, and are honest at the ends."""
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from obverse.measuring import harmonic_mean, mean_interval, wilson
+from obverse.measuring.statistics import paired
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=50))
@@ -35,3 +38,25 @@ def test_harmonic_mean():
     assert harmonic_mean([0.5, 0.5, 0.5]) == pytest.approx(0.5)
     assert harmonic_mean([1.0, 0.0]) == 0
     assert harmonic_mean([0.25, 1.0]) == pytest.approx(0.4)
+
+
+@given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0]), min_size=1, max_size=8))
+def test_paired_p_is_that_of_all_sign_flips(differences):
+    found = paired(differences, [0.0] * len(differences))
+    moved = [abs(d) for d in differences if d]
+    signs = product((-1, 1), repeat=len(moved))
+    sums = [abs(sum(s * d for s, d in zip(each, moved, strict=True))) for each in signs]
+    exact = sum(one >= abs(sum(differences)) - 1e-9 for one in sums) / len(sums)
+    assert found.p == pytest.approx(exact, abs=0.025)  # 10,000 draws
+    assert found.difference == pytest.approx(sum(differences) / len(differences))
+    assert found.n == len(differences)
+
+
+def test_paired_sees_what_unpaired_means_hide():
+    first = [float(i % 2) for i in range(40)]
+    second = [value - 0.1 for value in first]
+    found = paired(first, second)
+    assert found.difference == pytest.approx(0.1)
+    assert found.low == pytest.approx(0.1)
+    assert found.p < 0.001
+    assert paired(first, first).p == 1
