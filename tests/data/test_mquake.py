@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from obverse.core import DataError
-from obverse.data import Question, read_mquake
+from obverse.core import DataError, Question
+from obverse.data import read_mquake
 from obverse.data.mquake import all_right, any_right, mquake_case
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obverse.core import DataError, Fact
-from obverse.data import Question, RippleTest, read_ripple_edits
+from obverse.core import Consequence, DataError, Fact, Question
+from obverse.data import read_ripple_edits
 from obverse.data.ripple_edits import CRITERIA, ripple_case
 
 
@@ -89,7 +89,7 @@ ASKED = st.lists(st.booleans(), min_size=1, max_size=4)
 
 @given(ASKED, st.lists(st.booleans(), max_size=3), st.booleans())
 def test_the_logic_of_a_test(right, known, any_of):
-    test = RippleTest(
+    test = Consequence(
         "forgetfulness",
         tuple(Question(str(i), (("yes",),)) for i in range(len(right))),
         any_of,

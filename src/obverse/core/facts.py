@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from obverse.core.errors import DataError, SubjectNotFound
+from obverse.core.questions import Consequence
 
 Kind = Literal["efficacy", "generalization", "specificity", "reverse"]
 """What a probe asks about an edit: the prompt itself, its paraphrases, neighbouring facts, the other direction."""
@@ -122,6 +123,8 @@ class Case:
         essence: Texts about the subject itself, whose perplexity tells whether an edit harmed it.
         attributes: Questions about other subjects whose true answer is the target (CounterFact's attribute prompts);
             recorded, never summarised.
+        along: Further facts, written by the same edit.
+        consequences: Tests of what the edit entails.
     """
 
     id: str
@@ -131,6 +134,8 @@ class Case:
     references: tuple[str, ...] = ()
     essence: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
+    along: tuple[Fact, ...] = ()
+    consequences: tuple[Consequence, ...] = ()
 
     @classmethod
     def of(

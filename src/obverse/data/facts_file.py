@@ -10,6 +10,8 @@ from obverse.data._fields import Record
 from obverse.data._plain import plain_case
 from obverse.data._rows import read_rows
 from obverse.data.counterfact import counterfact_case, is_counterfact
+from obverse.data.mquake import is_mquake, mquake_case
+from obverse.data.ripple_edits import is_ripple, ripple_case
 from obverse.data.snippets import Snippets
 from obverse.data.zsre import is_zsre, zsre_case
 
@@ -68,6 +70,10 @@ def read_placed(path: Path, snippets: Snippets | None = None) -> list[Placed]:
 
 
 def _case(record: Record, default_id: str, snippets: Snippets | None) -> Case:
+    if is_ripple(record):
+        return ripple_case(record, default_id).case
+    if is_mquake(record):
+        return mquake_case(record, default_id).case
     if is_zsre(record):
         return zsre_case(record, default_id)
     if is_counterfact(record):

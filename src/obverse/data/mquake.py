@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from obverse.core import Case, DataError, ObverseError
+from obverse.core import Case, Consequence, DataError, ObverseError, Question
 from obverse.data._fields import Record, optional_text, required_text, texts
 from obverse.data._rows import read_rows
 from obverse.data.counterfact import counterfact_case
-from obverse.data.questions import Question, names, records
+from obverse.data.questions import names, records
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,26 @@ class HopCase:
     def hops(self) -> int:
         """How many facts the question needs, 2 to 4."""
         return len(self.hops_after)
+
+    @property
+    def case(self) -> Case:
+        """All its facts as one case: the first with the others along, and the questions as what they entail."""
+        first, *others = self.edits
+        tests = (
+            Consequence("multi-hop", tuple(map(_worded, self.after)), any_of=True),
+            Consequence("hops", tuple(map(_worded, self.hops_after)), any_of=False),
+        )
+        return replace(first, id=self.id, along=tuple(case.fact for case in others), consequences=tests)
+
+
+def _worded(question: Question) -> Question:
+    """Return a question as a model that only continues text is asked it."""
+    return replace(question, text=f"Question: {question.text}\nAnswer:")
+
+
+def is_mquake(record: Record) -> bool:
+    """Say whether a record is one of MQuAKE: its rewrites are a list."""
+    return isinstance(record.get("requested_rewrite"), list)
 
 
 def any_right(questions: tuple[Question, ...], reply: Callable[[str], str]) -> bool:

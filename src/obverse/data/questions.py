@@ -1,34 +1,9 @@
-"""A question that has several right answers, each under several names."""
+"""Answers under several names, as the records of published sets hold them."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
 from obverse.core import DataError, JsonValue
 from obverse.data._fields import Record, optional_text, texts
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question with its answers.
-
-    Attributes:
-        text: The question, or the beginning of a statement.
-        answers: Each answer in all its names; a reply is right if it has a name of *every* answer. Without answers
-            none is.
-    """
-
-    text: str
-    answers: tuple[tuple[str, ...], ...]
-
-    def answered_by(self, reply: str) -> bool:
-        """Say whether a reply has a name of each answer, as words of their own, whatever the capitals."""
-        return bool(self.answers) and all(any(_mentions(reply, name) for name in names) for names in self.answers)
-
-
-def _mentions(reply: str, name: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(name.strip())}(?!\w)", reply, re.IGNORECASE) is not None
 
 
 def names(record: Record, key: str, alias_key: str) -> tuple[str, ...]:

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-from obverse.core import Case, DataError, Fact, ObverseError
+from obverse.core import Case, Consequence, Criterion, DataError, Fact, ObverseError, Question
 from obverse.data._fields import Record, optional_text, required_text
 from obverse.data._rows import read_rows
-from obverse.data.questions import Question, names, records
-
-Criterion = Literal[
-    "logical-generalization", "compositionality-1", "compositionality-2", "subject-aliasing", "forgetfulness",
-    "relation-specificity",
-]  # fmt: skip
-"""What a test asks: what follows by logic (siblings, inverse relations); chains that go on from the new object; chains
-of other subjects that run through this one; the subject under other names; other objects of the relation, which stay;
-other relations of the subject, which stay."""
+from obverse.data.questions import names, records
 
 CRITERIA: dict[Criterion, tuple[str, ...]] = {
     "logical-generalization": ("Logical_Generalization",),
@@ -46,44 +36,21 @@ _ENDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class RippleTest:
-    """One test of a criterion.
-
-    Attributes:
-        criterion: What it asks.
-        questions: Asked of the edited model.
-        any_of: Whether one right reply is enough; else all have to be right.
-        conditions: Asked of the *unedited* model: only if it answers all of them, the test means something.
-    """
-
-    criterion: Criterion
-    questions: tuple[Question, ...]
-    any_of: bool
-    conditions: tuple[Question, ...]
-
-    def counts(self, before: Callable[[str], str]) -> bool:
-        """Say whether the unedited model knows what the test relies on; ``before`` gives its reply to a text."""
-        return all(question.answered_by(before(question.text)) for question in self.conditions)
-
-    def passed(self, after: Callable[[str], str]) -> bool:
-        """Say whether the edited model passes; ``after`` gives its reply to a text."""
-        right = (question.answered_by(after(question.text)) for question in self.questions)
-        return any(right) if self.any_of else all(right)
-
-
-@dataclass(frozen=True, slots=True)
 class RippleCase:
     """An edit and its tests.
 
     Attributes:
-        case: The edit, with its prompt as the only probe.
+        case: The edit, with its prompt as the only probe, and its tests, by criterion in the order of `CRITERIA`.
         subset: ``recent`` (the fact is new to the model), ``random`` or ``popular`` (the fact replaces one).
-        tests: Its tests, by criterion in the order of `CRITERIA`.
     """
 
     case: Case
     subset: str
-    tests: tuple[RippleTest, ...]
+
+    @property
+    def tests(self) -> tuple[Consequence, ...]:
+        """Its tests."""
+        return self.case.consequences
 
 
 def read_ripple_edits(path: Path) -> list[RippleCase]:
@@ -105,6 +72,12 @@ def read_ripple_edits(path: Path) -> list[RippleCase]:
     return cases
 
 
+def is_ripple(record: Record) -> bool:
+    """Say whether a record is one of RippleEdits."""
+    edit = record.get("edit")
+    return isinstance(edit, dict) and "relation" in edit and "prompt" in edit
+
+
 def ripple_case(record: Record, id: str = "0") -> RippleCase:
     """Make a case of a record; see `read_ripple_edits`.
 
@@ -124,7 +97,8 @@ def ripple_case(record: Record, id: str = "0") -> RippleCase:
     tests = tuple(
         _test(criterion, test) for criterion, keys in CRITERIA.items() for key in keys for test in records(record, key)
     )
-    return RippleCase(Case.of(fact, id=id), optional_text(record, "example_type") or "", tests)
+    case = replace(Case.of(fact, id=id), consequences=tests)
+    return RippleCase(case, optional_text(record, "example_type") or "")
 
 
 def _sentence(text: str, relation: str) -> tuple[str, str, str]:
@@ -140,7 +114,7 @@ def _sentence(text: str, relation: str) -> tuple[str, str, str]:
     return found[2], found[1], found[3]
 
 
-def _test(criterion: Criterion, test: Record) -> RippleTest:
+def _test(criterion: Criterion, test: Record) -> Consequence:
     questions, conditions = (
         tuple(_question(query) for query in records(test, key)) for key in ("test_queries", "condition_queries")
     )
@@ -149,7 +123,7 @@ def _test(criterion: Criterion, test: Record) -> RippleTest:
     how = optional_text(test, "test_condition") or "OR"
     if how not in ("OR", "AND"):
         raise DataError(f"'test_condition' is {how!r}.", "Write OR or AND.")
-    return RippleTest(criterion, questions, how == "OR", conditions)
+    return Consequence(criterion, questions, how == "OR", conditions)
 
 
 def _question(query: Record) -> Question:

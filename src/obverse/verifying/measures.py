@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from obverse.core import Case, Config, Probe, seed_for
+from obverse.core import Case, Config, Criterion, Probe, seed_for
 from obverse.editing.edit import Edit
 from obverse.editing.rowwise import EachRow
 from obverse.measuring.divergence import Reading, next_token_kl, readings
-from obverse.measuring.generation import sampled
+from obverse.measuring.generation import greedy, sampled
 from obverse.measuring.likelihood import Around, Likelihood, likelihoods, unchanged
 from obverse.measuring.perplexity import essence
 from obverse.measuring.text import ngram_entropy
@@ -20,6 +20,10 @@ from obverse.verifying.probes import Answer, ask
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
+
+
+REPLY_TOKENS = 16
+"""Tokens generated in reply to a question of what an edit entails."""
 
 
 class MeasureConfig(Config):
@@ -66,6 +70,7 @@ class Measured:
         ngram_entropy: Of the texts, in bits; None if nothing was sampled.
         reference_score: Of the texts against the references, 0 to 1; None without references.
         essence: Perplexity of texts about the subject; None without any.
+        consequences: Criterion → whether each test passed that the unedited model knows enough for.
         drift: How neutral text is read; None if not measured.
     """
 
@@ -78,6 +83,7 @@ class Measured:
     reference_score: float | None = None
     essence: float | None = None
     drift: Reading | None = None
+    consequences: Mapping[Criterion, tuple[bool, ...]] = field(default_factory=dict[Criterion, tuple[bool, ...]])
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the case's own words as JSON values."""
@@ -89,6 +95,7 @@ class Measured:
             "ngram_entropy": self.ngram_entropy,
             "reference_score": self.reference_score,
             "essence": self.essence,
+            "consequences": {name: list(passed) for name, passed in self.consequences.items()},
             "drift": asdict(self.drift) if self.drift else None,
         }
 
@@ -125,6 +132,7 @@ def measure(
     attributes = asked.attributes(cases)
     texts = asked.texts(cases) if config.generation else [()] * len(cases)
     drift = asked.drift()
+    consequences = asked.consequences(cases)
     out: list[Measured] = []
     for i, case in enumerate(cases):
         weights = tfidf or (Tfidf.fit(case.references) if case.references else None)
@@ -140,6 +148,7 @@ def measure(
                 reference_score=reference_score(weights, texts[i], case.references) if weights and scored else None,
                 essence=asked.essence(i, case),
                 drift=drift[i],
+                consequences=consequences[i],
             )
         )
     return out
@@ -232,6 +241,34 @@ class _Asked:
         found = readings(self._lm, variants, neutral_texts(), self._around, self._config.drift_tokens, prefixes)
         by_edit = dict(zip(distinct, found, strict=True))
         return [by_edit[key] for key in zip(self._variants, self._prefixes, strict=True)]
+
+    def consequences(self, cases: Sequence[Case]) -> list[dict[Criterion, tuple[bool, ...]]]:
+        """Reply to the tests' questions under each edit, and to their conditions as the model is."""
+        asked: dict[tuple[int | None, str], None] = {}
+        for i, case in enumerate(cases):
+            for test in case.consequences:
+                asked.update(dict.fromkeys((None, question.text) for question in test.conditions))
+                asked.update(dict.fromkeys(self._read(i, question.text) for question in test.questions))
+        replies = greedy(
+            self._lm,
+            [text for _, text in asked],
+            REPLY_TOKENS,
+            variants=[variant for variant, _ in asked],
+            around=self._around,
+        )
+        said = dict(zip(asked, replies, strict=True))
+        out: list[dict[Criterion, tuple[bool, ...]]] = []
+        for i, case in enumerate(cases):
+            passed: dict[Criterion, tuple[bool, ...]] = {}
+            for test in case.consequences:
+                if test.counts(lambda text: said[None, text]):
+                    result = test.passed(lambda text, i=i: said[self._read(i, text)])
+                    passed[test.criterion] = (*passed.get(test.criterion, ()), result)
+            out.append(passed)
+        return out
+
+    def _read(self, i: int, text: str) -> tuple[int | None, str]:
+        return self._variants[i], self._prefixes[i] + text
 
     def essence(self, i: int, case: Case) -> float | None:
         if not case.essence or self._prefixes[i]:

@@ -65,6 +65,19 @@ _OTHERS = (
     Metric("ngram_entropy", "GE", "entropy of n-grams of sampled texts, bits times 100", 100.0, "near"),
     Metric("reference_score", "RS", "sampled texts against texts about the target, TF-IDF cosine"),
     Metric("essence", "essence", "perplexity of texts about the subject", 1.0, "near"),
+    *(
+        Metric(name, label, meaning, shares=True)
+        for name, label, meaning in (
+            ("logical-generalization", "LG", "RippleEdits: what follows by logic"),
+            ("compositionality-1", "C1", "RippleEdits: chains that go on from the new object"),
+            ("compositionality-2", "C2", "RippleEdits: chains of others through the subject"),
+            ("subject-aliasing", "Alias", "RippleEdits: the subject under other names"),
+            ("forgetfulness", "Keep", "RippleEdits: other objects of the relation stay"),
+            ("relation-specificity", "RSpec", "RippleEdits: other relations of the subject stay"),
+            ("multi-hop", "MH", "MQuAKE: questions that need the whole chain"),
+            ("hops", "Hops", "MQuAKE: all single facts of the chain"),
+        )
+    ),
     Metric("drift_kl", "drift", "neutral text: KL(unedited || edited) of a token, nats", 1.0, "down"),
     Metric("drift_nll", "NLL", "neutral text: surprise of a token, nats", 1.0, "near"),
 )
@@ -111,6 +124,8 @@ def case_values(measured: Measured) -> dict[str, float]:
     for name in ("ngram_entropy", "reference_score", "essence"):
         value = getattr(measured, name)
         values[name] = [] if value is None else [value]
+    for criterion, passed in measured.consequences.items():
+        values[criterion] = [float(one) for one in passed]
     if measured.drift is not None:
         values["drift_kl"], values["drift_nll"] = [measured.drift.kl], [measured.drift.nll]
     return {name: sum(values[name]) / len(values[name]) for name in METRICS if values.get(name)}

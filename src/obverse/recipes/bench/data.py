@@ -103,7 +103,7 @@ def digest(cases: Sequence[Case]) -> str:
     """Return a hash of everything in some cases."""
     total = hashlib.sha256()
     for case in cases:
-        fields = asdict(replace(case, probes={}))
+        told = {name: value for name, value in asdict(replace(case, probes={})).items() if value}
         probes = {kind: [asdict(probe) for probe in probes] for kind, probes in case.probes.items()}
-        total.update(json.dumps({**fields, "probes": probes}, ensure_ascii=False, sort_keys=True).encode() + b"\n")
+        total.update(json.dumps({**told, "probes": probes}, ensure_ascii=False, sort_keys=True).encode() + b"\n")
     return total.hexdigest()

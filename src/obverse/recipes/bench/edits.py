@@ -30,6 +30,7 @@ def edit_together(editor: Editor, lm: LanguageModel, cases: Sequence[Case], upon
         cases: The cases.
         upon: Edits made earlier and applied now.
     """
+    cases = [one for case in cases for one in (case, *(Case.of(fact) for fact in case.along))]
     whole: Callable[..., Edit] | None = getattr(editor, "edit_cases", None)
     known: dict[str, Any] = {"upon": list(upon)} if upon and "upon" in signature(editor.edit).parameters else {}
     return whole(lm, cases) if whole is not None else editor.edit(lm, [case.fact for case in cases], **known)
@@ -41,9 +42,13 @@ def edit_alone(editor: Editor, lm: LanguageModel, cases: Sequence[Case]) -> list
     Returns:
         One edit a case, or the error by which it failed.
     """
+    if len(cases) > 1 and any(case.along for case in cases):
+        return [edit for case in cases for edit in edit_alone(editor, lm, [case])]
     by_case: Callable[..., list[Edit]] | None = getattr(editor, "edit_each_case", None)
     by_fact: Callable[..., list[Edit]] | None = getattr(editor, "edit_each", None)
     try:
+        if cases[0].along:
+            return [edit_together(editor, lm, cases)]
         if by_case is not None:
             return [*by_case(lm, cases)]
         if by_fact is not None and getattr(editor, "edit_cases", None) is None:
