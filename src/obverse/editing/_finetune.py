@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from obverse.core import EditFailed, Fact, JsonValue, UnsupportedModel
 from obverse.editing._fit import FitConfig, Fitted, Trained, fit
+from obverse.editing._fit_each import fit_each
 from obverse.editing.edit import Delta, Dense, Edit, LowRank
 from obverse.model.fingerprint import tensor_hash
 
@@ -75,13 +76,33 @@ class Finetuner(Generic[ConfigType]):
         trained = self.start(lm)
         what = f"{facts[0].subject} → {facts[0].target}" if len(facts) == 1 else f"{len(facts)} facts"
         fitted = fit(lm, facts, trained, self.config, f"training on {what}")
+        return self._edit(lm, facts, trained, fitted, _Weights(lm, trained.deltas()))
+
+    def edit_each(self, lm: LanguageModel, facts: Sequence[Fact]) -> list[Edit]:
+        """Compute one independent edit a fact, trained side by side in one batch.
+
+        Equal to editing each fact alone. As many facts share a batch as memory allows; facts that are done leave it.
+
+        Raises:
+            EditFailed: As `edit` does, if one of the facts fails.
+            UnsupportedModel: If the model is a mixture of experts, or a layer is out of range.
+        """
+        weights = _Weights(lm, self.modules(lm))
+        edits = {
+            i: self._edit(lm, facts[i : i + 1], trained, fitted, weights)
+            for i, trained, fitted in fit_each(lm, facts, lambda: self.start(lm), self.config)
+        }
+        return [edits[i] for i in range(len(facts))]
+
+    def _edit(
+        self, lm: LanguageModel, facts: Sequence[Fact], trained: Trained, fitted: Fitted, weights: _Weights
+    ) -> Edit:
         deltas = {name: detached(delta) for name, delta in trained.deltas().items()}
         self._check(deltas, fitted)
-        share = max(delta.norm() / float(lm.weight_of(name).detach().float().norm()) for name, delta in deltas.items())
         common: dict[str, JsonValue] = {
             "layers": list(self.layers(lm)),
             "evaluations": len(fitted.losses),
-            "change_norm_over_weight_norm": share,
+            "change_norm_over_weight_norm": max(delta.norm() / weights.norms[name] for name, delta in deltas.items()),
         }
         return Edit(
             deltas=deltas,
@@ -90,7 +111,7 @@ class Finetuner(Generic[ConfigType]):
             config=self.config.model_dump(mode="json"),
             base=lm.fingerprint,
             base_name=lm.name,
-            weights={name: tensor_hash(lm.weight_of(name)) for name in deltas},
+            weights=weights.hashes,
             transposed=lm.architecture.transposed,
             details=tuple(
                 {"subject": fact.subject, "loss": loss, **common} for fact, loss in zip(facts, fitted.last, strict=True)
@@ -112,6 +133,15 @@ class Finetuner(Generic[ConfigType]):
                 f"Allow steps and a learning rate above 0; a loss below {self.config.stop_loss:g} is taken for done "
                 "(--set stop_loss=0.001).",
             )
+
+
+class _Weights:
+    """Hashes and norms of the weights that are trained, which all edits of a call share."""
+
+    def __init__(self, lm: LanguageModel, modules: Iterable[str]) -> None:
+        weights = {name: lm.weight_of(name).detach() for name in modules}
+        self.hashes = {name: tensor_hash(weight) for name, weight in weights.items()}
+        self.norms = {name: float(weight.float().norm()) for name, weight in weights.items()}
 
 
 def whole(lm: LanguageModel, modules: Sequence[str], bound: float | None = None) -> Trained:

@@ -6,28 +6,19 @@ rounded to the model's own type in each pass only, so that steps smaller than th
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
-from obverse.core import Config, EditFailed, Fact, Progress
+from obverse.core import Config, Fact, Progress
+from obverse.editing._fit_rows import Batch, Loss, batch, losses, questions
 from obverse.editing.edit import Delta, adder
-from obverse.model.hooks import intervene
-from obverse.model.partial import head_sees
-from obverse.model.tokens import Joined, Padded, join_all, pad, pad_id
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
-
-Loss = Literal["bag", "sequence"]
-"""How a target of several tokens is asked for: all its tokens at the prompt's last position, in no order, as ROME's
-fine-tuning baselines do (`bag`), or each at its own position after the ones before it (`sequence`). The two are the
-same for a target of one token."""
 
 
 class FitConfig(Config):
@@ -82,7 +73,7 @@ class Fitted:
 
 
 def fit(lm: LanguageModel, facts: Sequence[Fact], trained: Trained, config: FitConfig, label: str = "") -> Fitted:
-    """Train changes until the model says the facts' targets; ``trained.tensors`` are changed in place.
+    """Train one change until the model says the facts' targets; ``trained.tensors`` are changed in place.
 
     Args:
         lm: The model; untouched.
@@ -94,14 +85,16 @@ def fit(lm: LanguageModel, facts: Sequence[Fact], trained: Trained, config: FitC
     Raises:
         EditFailed: If a loss is not a number.
     """
-    chunks = [facts[i : i + config.batch_size] for i in range(0, len(facts), config.batch_size)]
-    batches = [_batch(lm, chunk, config.loss) for chunk in chunks]
+    asked = questions(lm, facts, config.loss)
+    layer = lowest_layer(lm, trained.deltas())
+    size = config.batch_size
+    batches = [batch(lm, asked[start : start + size], layer) for start in range(0, len(asked), size)]
     adam = torch.optim.Adam(trained.tensors, lr=config.learning_rate)
     means: list[float] = []
     last: list[float] = []
     with Progress(label, config.steps) if label else Progress("", 0) as progress:
         for _ in range(config.steps):
-            last = [loss for batch in batches for loss in _step(lm, batch, trained, config, adam)]
+            last = [loss for rows in batches for loss in _step(lm, rows, trained, config, adam)]
             means.append(sum(last) / len(last))
             progress.advance(1, f"loss {means[-1]:.2f}")
             if means[-1] < config.stop_loss:
@@ -109,83 +102,42 @@ def fit(lm: LanguageModel, facts: Sequence[Fact], trained: Trained, config: FitC
     return Fitted(tuple(means), tuple(last))
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Rows of tokens, the states to read, and which tokens should follow them.
-
-    Attributes:
-        rows: The rows, one a fact.
-        read: (row, column) of each state that is read.
-        targets: Number of the state, token that should follow it, and number of the fact.
-        weights: Weight of each target in its fact's loss; they sum to 1.
-        facts: Number of facts.
-    """
-
-    rows: Padded
-    read: Int[Tensor, "2 read"]
-    targets: Int[Tensor, "3 token"]
-    weights: Float[Tensor, " token"]
-    facts: int
+def lowest_layer(lm: LanguageModel, modules: Iterable[str]) -> int:
+    """Return the lowest layer that holds one of some modules; 0 where one stands outside the layers."""
+    blocks = f"{lm.architecture.blocks}."
+    return min(int(name.removeprefix(blocks).split(".")[0]) if name.startswith(blocks) else 0 for name in modules)
 
 
-def _batch(lm: LanguageModel, facts: Sequence[Fact], loss: Loss) -> _Batch:
-    joined = join_all(lm.tokenizer, [(fact.text, fact.target) for fact in facts])
-    read: list[tuple[int, int]] = []
-    targets: list[tuple[int, int, int]] = []
-    for i, row in enumerate(joined):
-        for place in row.target:
-            if loss == "sequence" or place == row.target.start:
-                read.append((i, place - 1))
-            targets.append((len(read) - 1, row.encoded.ids[place], i))
-    ids = [row.encoded.ids[: _length(row, loss)] for row in joined]
-    weights = [1 / len(joined[i].target) for *_, i in targets]
-    return _Batch(
-        rows=pad(ids, pad_id(lm.tokenizer), lm.device),
-        read=torch.tensor(read, device=lm.device).T,
-        targets=torch.tensor(targets, device=lm.device).T,
-        weights=torch.tensor(weights, device=lm.device),
-        facts=len(facts),
-    )
-
-
-def _length(row: Joined, loss: Loss) -> int:
-    return row.target.start if loss == "bag" else row.target.stop - 1
-
-
-def _step(lm: LanguageModel, batch: _Batch, trained: Trained, config: FitConfig, adam: torch.optim.Adam) -> list[float]:
+def _step(lm: LanguageModel, rows: Batch, trained: Trained, config: FitConfig, adam: torch.optim.Adam) -> list[float]:
     """Take one step on one batch; return its facts' losses before it."""
     with torch.enable_grad():
-        losses = _losses(lm, batch, trained.deltas())
-        loss = losses.mean()
-    if not math.isfinite(value := float(loss.detach())):
-        raise EditFailed(
-            f"The loss became {value}; the edit was given up; the model is untouched.",
-            "Lower the learning rate (--set learning_rate=0.0001), or check the model's weights for NaN.",
-        )
-    if value >= config.stop_loss:
-        _descend(adam, trained, torch.autograd.grad(loss, trained.tensors), config.weight_decay)
-    return losses.detach().tolist()
+        deltas = trained.deltas()
+        changes = {name: adder(delta, lm.weight_of(name).device, lm.dtype) for name, delta in deltas.items()}
+        found = losses(lm, rows, changes)
+        loss = found.mean()
+    if float(loss.detach()) >= config.stop_loss:
+        descend(adam, [trained], torch.autograd.grad(loss, trained.tensors), config.weight_decay)
+    return found.detach().tolist()
 
 
 @torch.no_grad()
-def _descend(adam: torch.optim.Adam, trained: Trained, gradients: Sequence[Tensor], decay: float) -> None:
-    for tensor, origin, gradient in zip(trained.tensors, trained.origins, gradients, strict=True):
-        whole = tensor if origin is None else tensor + origin
-        tensor.grad = gradient + decay * whole if decay else gradient
+def descend(
+    adam: torch.optim.Adam, changes: Sequence[Trained], gradients: Sequence[Tensor], weight_decay: float
+) -> None:
+    """Take one step of some changes, and hold them within their bounds.
+
+    Args:
+        adam: Adam over the tensors of these changes, and maybe of others, which it passes over.
+        changes: The changes.
+        gradients: Gradients of all their tensors, in order.
+        weight_decay: See `FitConfig.weight_decay`.
+    """
+    parts = [(one, *pair) for one in changes for pair in zip(one.tensors, one.origins, strict=True)]
+    for (_, tensor, origin), gradient in zip(parts, gradients, strict=True):
+        whole = tensor if origin is None else tensor + origin.to(tensor.dtype)
+        tensor.grad = gradient + weight_decay * whole if weight_decay else gradient
     adam.step()
-    for tensor in trained.tensors:
+    for one, tensor, _ in parts:
         tensor.grad = None
-        if trained.bound is not None:
-            tensor.clamp_(-trained.bound, trained.bound)
-
-
-def _losses(lm: LanguageModel, batch: _Batch, deltas: Mapping[str, Delta]) -> Float[Tensor, " fact"]:
-    """Return each fact's mean of -log p over its target's tokens."""
-    changes = {name: adder(delta, lm.weight_of(name).device, lm.dtype) for name, delta in deltas.items()}
-    rows, columns = batch.read
-    with intervene(lm.model, changes), head_sees(lm.model, rows, columns):
-        output = lm.model(input_ids=batch.rows.ids, attention_mask=batch.rows.mask, use_cache=False)
-    logprobs = output.logits[0].float().log_softmax(-1)
-    place, token, fact = batch.targets.to(logprobs.device)
-    nll = -logprobs[place, token] * batch.weights.to(logprobs.device)
-    return nll.new_zeros(batch.facts).index_add(0, fact, nll)
+        if one.bound is not None:
+            tensor.clamp_(-one.bound, one.bound)

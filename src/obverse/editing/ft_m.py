@@ -9,7 +9,8 @@ MLP's output projection of one layer at two thirds of the depth, as in the surve
 from __future__ import annotations
 
 from obverse.editing._finetune import Finetuner
-from obverse.editing._fit import FitConfig, Loss
+from obverse.editing._fit import FitConfig
+from obverse.editing._fit_rows import Loss
 
 
 class FtMConfig(FitConfig):

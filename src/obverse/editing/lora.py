@@ -15,7 +15,8 @@ from torch import Tensor
 
 from obverse.core import seed_for
 from obverse.editing._finetune import Finetuner, attention_inputs, weight_and_bias
-from obverse.editing._fit import FitConfig, Loss, Trained
+from obverse.editing._fit import FitConfig, Trained
+from obverse.editing._fit_rows import Loss
 from obverse.editing.edit import Delta, LowRank
 
 if TYPE_CHECKING:
