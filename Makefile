@@ -24,7 +24,7 @@ help:
 	@touch $@
 
 .venv/.obverse: .venv/.torch pyproject.toml
-	$(INSTALL) -e '.[plot]'
+	$(INSTALL) -e '.[plot,ray,harness]'
 	@touch $@
 
 .venv/.%: .venv/.obverse

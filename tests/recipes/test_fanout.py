@@ -16,6 +16,7 @@ from obverse.core import ConfigError, EditFailed, ObverseError
 from obverse.recipes.cluster import Plan, cluster, plan
 from obverse.recipes.fanout import TRIES, _Worker, fan_out
 
+ends = pytest.mark.timeout(200, method="thread")  # Ray swallows the signal of the other method
 machines = st.lists(st.fixed_dictionaries({"CPU": st.integers(1, 96)}), min_size=1, max_size=5)
 
 
@@ -132,6 +133,7 @@ def _squares(die_at: int | None = None, flag: Path | None = None) -> Callable[[]
 
 
 @pytest.mark.slow
+@ends
 @pytest.mark.enable_socket
 def test_a_cluster_of_this_machine_outlives_a_killed_worker(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
@@ -158,6 +160,7 @@ def connected() -> Iterator[None]:
 
 
 @pytest.mark.slow
+@ends
 @pytest.mark.enable_socket
 @pytest.mark.usefixtures("connected")
 class TestOnRay:
@@ -171,8 +174,10 @@ class TestOnRay:
         assert 2 not in got
         assert len(caplog.records) == TRIES
 
-    def test_an_obverse_error_comes_as_it_was_raised(self) -> None:
+    def test_an_obverse_error_comes_as_it_was_raised_and_ends_the_workers(self, tmp_path: Path) -> None:
         def make() -> Callable[[int], None]:
+            (tmp_path / str(os.getpid())).touch()
+
             def fail(job: int) -> None:
                 raise EditFailed(f"Fact {job} could not be written.", "Take another.")
 
@@ -182,6 +187,7 @@ class TestOnRay:
             list(fan_out([7], make, ray="local"))
         assert type(raised.value) is EditFailed
         assert (raised.value.message, raised.value.hint) == ("Fact 7 could not be written.", "Take another.")
+        assert all(_ends(int(path.name)) for path in tmp_path.iterdir())  # though the error is still held here
 
     def test_another_error_comes_with_the_workers_traceback(self) -> None:
         with pytest.raises(ZeroDivisionError, match=r"(?s)test_fanout\.py.*by zero"):
@@ -199,6 +205,11 @@ class TestOnRay:
             list(fan_out([1, 2], make, ray="local", workers=1))
         assert "Install obverse" in raised.value.hint
         assert len(caplog.records) == 2
+
+    def test_waiting_long_is_told_once(self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("obverse.recipes.fanout.PATIENCE", 0.01)
+        assert [result for _, (result, _) in fan_out([3], _squares(), ray="local", workers=1)] == [9]
+        assert [record.getMessage()[:22] for record in caplog.records] == ["No worker is ready aft"]
 
     def test_leaving_the_loop_ends_the_workers(self, tmp_path: Path) -> None:
         def make() -> Callable[[int], int]:

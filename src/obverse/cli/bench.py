@@ -141,6 +141,12 @@ def bench(
         typer.Option(help="Spread over Ray workers: local, or the address of a cluster.", rich_help_panel=_SPREAD),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Workers on the cluster.", rich_help_panel=_SPREAD)] = None,
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="GPUs of each worker, e.g. 0.5. \\[default: 1, if there are any]", rich_help_panel=_SPREAD
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
     out: Annotated[
         Path | None,
@@ -173,7 +179,7 @@ def bench(
                 {"kind": schedule, "size": size, "step": step}, setting or [], sweep or [],
                 {"generation": generation, "locality": locality, "drift_tokens": drift_tokens, "seed": seed},
                 [task.strip() for task in (harness or "").split(",") if task.strip()],
-                batch, shard, ray, workers, dry_run, out, replace,
+                batch, shard, ray, workers, gpus_per_worker, dry_run, out, replace,
                 options.model_choice(model, dtype, device, device_map, revision, trust),
             ),
             json=json,
@@ -186,7 +192,8 @@ def _request(
     dataset: str, methods: str, path: Path | None, limit: int | None, first: int, snippets: Path | None,
     tfidf: tuple[Path, Path] | None, last_wins: bool, schedule: dict[str, object], settings: list[str],
     sweep: list[str], measure: dict[str, object], harness: list[str], batch: int, shard: str, ray: str | None,
-    workers: int | None, dry_run: bool, out: Path | None, replace: bool, model: ModelChoice,
+    workers: int | None, gpus_per_worker: float | None, dry_run: bool, out: Path | None, replace: bool,
+    model: ModelChoice,
 ) -> BenchRequest:  # fmt: skip
     from obverse.core import build
     from obverse.recipes.bench import BenchRequest, Schedule
@@ -214,6 +221,7 @@ def _request(
         shard=_shard(shard),
         ray=ray,
         workers=workers,
+        gpus_per_worker=gpus_per_worker,
         last_wins=last_wins,
         replace=replace,
         dry_run=dry_run,

@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 TRIES = 3
 """Workers that may die of one job, or one after another as they start."""
 
+PATIENCE = 60
+"""Seconds until it is said that nothing happens yet."""
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -97,6 +100,7 @@ class _Crew:
         self._todo, self._deaths = deque(range(len(jobs))), Counter[int | None]()
         self._busy: dict[Any, tuple[Any, int | None]] = {}
         self._idle: list[Any] = []
+        self._alive: list[Any] = []
         self._failure: ObverseError | None = None
         self._size = min(plan.workers, len(jobs))
         self._actor: Any = ray.remote(num_cpus=plan.cores, num_gpus=plan.gpus)(_Worker)
@@ -107,17 +111,23 @@ class _Crew:
         import ray
         from ray.exceptions import RayError, RayTaskError
 
+        patience: float | None = PATIENCE
         try:
             for _ in range(self._size):
                 self._hire()
             while self._todo or any(place is not None for _, place in self._busy.values()):
-                done = ray.wait(list(self._busy))[0][0]
-                worker, place = self._busy.pop(done)
+                done, _ = ray.wait(list(self._busy), timeout=patience)
+                if not done:
+                    patience = None
+                    self._tell_waiting()
+                    continue
+                worker, place = self._busy.pop(done[0])
                 try:
-                    result = ray.get(done)
+                    result = ray.get(done[0])
                 except RayTaskError as error:
                     raise error.cause if isinstance(error.cause, ObverseError) else error from None
                 except RayError as error:
+                    self._alive.remove(worker)
                     ray.kill(worker)  # it may live still, on a machine that does not answer
                     self._replace(place, error)
                     continue
@@ -131,11 +141,12 @@ class _Crew:
             if self._failure:
                 raise self._failure
         finally:
-            for worker in [*self._idle, *(worker for worker, _ in self._busy.values())]:
+            for worker in self._alive:
                 ray.kill(worker)
 
     def _hire(self) -> None:
         worker = self._actor.remote()
+        self._alive.append(worker)
         self._busy[worker.start.remote(*self._settings)] = worker, None
         self._tell()
 
@@ -173,7 +184,15 @@ class _Crew:
         ready = len(self._busy) - starting + len(self._idle)
         self._progress.advance(0, f"{ready} of {self._size} workers ready" if starting else f"{ready} workers")
 
+    def _tell_waiting(self) -> None:
+        if all(place is None for _, place in self._busy.values()):
+            log.warning(
+                "No worker is ready after %d s: they load, or wait for cores or GPUs that others hold (ray status).",
+                PATIENCE,
+            )
+
 
 def _reason(error: Exception) -> str:
     """Return what Ray says of a death, without ids, traceback and general advice."""
-    return str(error).rpartition("Worker exit detail: ")[2].partition(" Some common causes")[0].splitlines()[-1].strip()
+    text = str(error).rpartition("Worker exit detail: ")[2].partition(" Some common causes")[0].strip()
+    return text.splitlines()[-1].strip() if text else type(error).__name__

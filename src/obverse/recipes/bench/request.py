@@ -59,6 +59,7 @@ class BenchRequest:
         shard: (i, n): do every n-th batch, from the i-th, counted from 0.
         ray: ``local`` or the address of a Ray cluster; None works in this process.
         workers: Workers on the cluster.
+        gpus_per_worker: GPUs of each, or the part of one.
         last_wins: Whether the last of several facts about one prompt is kept, where they are edited together.
         replace: Whether an earlier benchmark in the folder is deleted.
         dry_run: Whether to stop after the plan.
@@ -82,6 +83,7 @@ class BenchRequest:
     shard: tuple[int, int] = (0, 1)
     ray: str | None = None
     workers: int | None = None
+    gpus_per_worker: float | None = None
     last_wins: bool = False
     replace: bool = False
     dry_run: bool = False

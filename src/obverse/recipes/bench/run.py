@@ -173,7 +173,12 @@ def _work(request: BenchRequest, work: Work, lm: LanguageModel, jobs: Sequence[J
     if own is not None:
         results = fan_out(jobs, lambda: own, label="batches")
     else:
-        results = fan_out(jobs, lambda: Worker(work), ray=request.ray, workers=request.workers, label="batches")
+        if request.model.device_map is None:
+            lm.model.to(device="cpu")  # leaves the GPU to the workers, who load their own
+        results = fan_out(
+            jobs, lambda: Worker(work), ray=request.ray, workers=request.workers,
+            gpus_per_worker=request.gpus_per_worker, label="batches",
+        )  # fmt: skip
     places = {case.id: place for place, case in enumerate(work.cases)}
     for done, records in results:
         run = runs[jobs[done].label]
