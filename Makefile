@@ -24,7 +24,7 @@ help:
 	@touch $@
 
 .venv/.obverse: .venv/.torch pyproject.toml
-	$(INSTALL) -e '.[plot,ray,harness]'
+	$(INSTALL) -e '.[plot]'
 	@touch $@
 
 .venv/.%: .venv/.obverse
@@ -51,6 +51,7 @@ lint: .venv/.obverse .venv/.test .venv/.lint
 bench: .venv/.obverse
 	$(BIN)/python -m benchmarks.edit
 	$(BIN)/python -m benchmarks.trace
+	$(BIN)/python -m benchmarks.bench
 
 docs: .venv/.obverse .venv/.docs
 	$(BIN)/mkdocs build --strict

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from obverse.core import KINDS, Case, Progress, Run
 from obverse.recipes.bench.data import Dataset, load_dataset
 from obverse.recipes.bench.methods import UNEDITED, MethodRun, folder_name, plan_methods, settings_of
@@ -174,7 +176,7 @@ def _work(request: BenchRequest, work: Work, lm: LanguageModel, jobs: Sequence[J
         results = fan_out(jobs, lambda: own, label="batches")
     else:
         if request.model.device_map is None:
-            lm.model.to(device="cpu")  # leaves the GPU to the workers, who load their own
+            nn.Module.to(lm.model, "cpu")  # leaves the GPU to the workers, who load their own
         results = fan_out(
             jobs, lambda: Worker(work), ray=request.ray, workers=request.workers,
             gpus_per_worker=request.gpus_per_worker, label="batches",
