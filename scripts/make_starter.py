@@ -14,8 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from starter_sources import triples
-
 from obverse.core import file_hash, write_whole
 from obverse.data.fact_sets import SetChoices, make_set
 from obverse.data.starter import starter_json, starter_templates
@@ -23,6 +21,7 @@ from obverse.data.triples import COLUMNS, objects, truths
 from obverse.recipes.facts_held import held_facts
 from obverse.recipes.models import ModelChoice, load_model
 from obverse.recipes.record import now, run_record, write_json
+from starter_sources import triples
 
 SAMPLES = Path(__file__).parents[1] / "src" / "obverse" / "data" / "samples"
 CHOICES = SetChoices(seed=0, neighbours=10, per_relation=60, min_neighbours=1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from obverse.cli import options
+from obverse.cli import bench_report, options
 from obverse.cli.console import command, notes, print_json, results
 
 if TYPE_CHECKING:
@@ -229,12 +229,21 @@ def _request(
 
 
 def _bench(request: BenchRequest, *, json: bool) -> None:
+    from obverse.cli.bench_tables import print_report
     from obverse.recipes.bench import run_bench
+    from obverse.recipes.bench.report import read_report, write_report_files
 
     console = notes() if json else results()
     result = run_bench(request, lambda plan: _print_plan(console, plan, request.out))
     if json:
         print_json(result.to_json())
+    if result.bench is None:
+        return
+    written = write_report_files(result.bench)
+    if not json:
+        print_report(console, read_report([request.out])[0])
+    for path in written:
+        notes().print(f"Written: {path}", markup=False)
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -292,4 +301,6 @@ EPILOG = """
 - `obverse bench compare runs/one/rome runs/two/rome`
 """
 
+bench_app.command("report", epilog=bench_report.REPORT_EPILOG)(bench_report.bench_report)
+bench_app.command("compare", epilog=bench_report.COMPARE_EPILOG)(bench_report.bench_compare)
 bench_app.callback(invoke_without_command=True, epilog=EPILOG)(bench)

@@ -6,9 +6,24 @@ from typing import Annotated
 
 import typer
 
-from obverse.cli import apply, ask, attribute, demo, edit, edit_fit, facts, harness, lens, merge, show, sweep_layers, trace, undo
-from obverse.cli.bench import bench_app
+from obverse.cli import (
+    apply,
+    ask,
+    attribute,
+    demo,
+    edit,
+    edit_fit,
+    facts,
+    harness,
+    lens,
+    merge,
+    show,
+    sweep_layers,
+    trace,
+    undo,
+)
 from obverse.cli import list as listing
+from obverse.cli.bench import bench_app
 from obverse.core import package_version
 
 _EPILOG = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -35,23 +37,34 @@ class Origin(TypedDict, total=False):
     made: datetime
 
 
-def page(title: str, body: Sequence[str], data: str) -> str:
+def page(title: str, body: Sequence[str], data: str, *, extra: str = "") -> str:
     """Return a whole page.
 
     Args:
         title: Name of the window, plain text.
         body: Its sections, as HTML.
         data: The numbers, from `embed`.
+        extra: Name of a further style sheet and of a script, ``NAME.css`` and ``NAME.js`` of this package. The page
+            runs this script and no other: its hash is in the page's policy.
     """
-    style = (files("obverse.report") / "style.css").read_text("utf-8")
+    style, script, policy = _own("style.css"), "", ""
+    if extra:
+        style, script = style + _own(f"{extra}.css"), _own(f"{extra}.js")
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        script, policy = f"<script>{script}</script>", f"; script-src 'sha256-{digest}'"
     return (
         "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
         '<meta name=viewport content="width=device-width, initial-scale=1">'
         '<meta name=color-scheme content="light dark">'
-        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'"
+        f'{policy}">'
         f"<title>{escape(title)}</title><style>{style}</style></head><body><main>{''.join(body)}</main>"
-        f'<script type="application/json" id="report">{data}</script></body></html>\n'
+        f'<script type="application/json" id="report">{data}</script>{script}</body></html>\n'
     )
+
+
+def _own(name: str) -> str:
+    return (files("obverse.report") / name).read_text("utf-8")
 
 
 def write_page(path: str | Path, text: str) -> Path:

@@ -22,8 +22,8 @@ _PROTOCOLS = ("success", "token_accuracy")
 def case_rows(found: Sequence[Source], limit: int = SHOWN_CASES) -> tuple[list[CaseRow], int]:
     """Return the cases of some runs with what was answered, and how many there are in all.
 
-    Of more than ``limit`` cases the most telling are kept, in the order of the data set: those where an edit failed,
-    then those on which the editors differ most, then those on which they did worst.
+    The most telling come first: those where an edit failed, then those on which the editors differ most, then those on
+    which they did worst.
 
     Args:
         found: The runs.
@@ -32,10 +32,10 @@ def case_rows(found: Sequence[Source], limit: int = SHOWN_CASES) -> tuple[list[C
     values = {one.label: one.values() for one in found}
     errors = {one.label: _errors(one) for one in found}
     ids = list(dict.fromkeys(case for own in values.values() for case in own))
-    chosen = set(sorted(ids, key=lambda id: _telling(id, found, values, errors), reverse=True)[:limit])
-    told: dict[str, dict[str, Any]] = {id: {"probes": [], "answers": {}, "texts": {}} for id in ids if id in chosen}
+    chosen = sorted(ids, key=lambda id: _telling(id, found, values, errors), reverse=True)[:limit]
+    told: dict[str, dict[str, Any]] = {id: {"probes": [], "answers": {}, "texts": {}} for id in chosen}
     for one in found:
-        for id, detail in details(one, chosen):
+        for id, detail in details(one, set(chosen)):
             _take(told[id], one.label, detail)
     rows = [
         CaseRow(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from obverse.core import Interval, ObverseError, write_whole
 from obverse.measuring.statistics import holm, mean_intervals
 from obverse.recipes.bench.methods import UNEDITED
 from obverse.recipes.bench.results import Bench, Point, Values, compare_values
-from obverse.recipes.bench.sources import Source, find, read_benches, sources, with_unedited
+from obverse.recipes.bench.sources import Source, about, find, read_benches, sources, with_unedited
 from obverse.recipes.bench.tables import csv_text, markdown
 from obverse.report.bench_figures import write_bench_figures
 from obverse.report.bench_page import write_bench_page
@@ -154,6 +153,8 @@ def _tests(edited: Sequence[Source], second: Source) -> list[Comparison]:
         own = one.values()
         rivals = any("efficacy_success" in values for values in own.values())
         names = MAIN if rivals else MAIN_WITHOUT_RIVALS
+        if second.baseline:  # a divergence from it is 0 for itself
+            names = tuple(name for name in names if name != "neighbour_kl")
         compared = compare_values(_only(own, names), _only(theirs, names))
         found += [(one.label, name, compared[name]) for name in names if name in compared]
     corrected = holm([pair.p for _, _, pair in found])
@@ -209,12 +210,6 @@ def _notes(found: Sequence[Source]) -> list[str]:
     if not any(one.baseline for one in found):
         notes.append("The unedited model was not measured: failed edits have no values.")
     return notes
-
-
-def about(source: Source) -> Mapping[str, Any]:
-    """Return what a run's ``run.json`` says; nothing for ROME's."""
-    path = source.run.folder / "run.json"
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
 def _title(found: Sequence[Source]) -> str:

@@ -79,6 +79,7 @@ class RunResult:
         folder: Where its records are.
         config: What they depend on.
         cases: Its records, point by point in the order of the data set, in whatever order they were made.
+        order: When it was begun and as which of several; runs stand so in tables.
     """
 
     label: str
@@ -86,6 +87,7 @@ class RunResult:
     folder: Path
     config: Mapping[str, Any]
     cases: tuple[CaseResult, ...]
+    order: tuple[str, int] = ("", 0)
 
     @property
     def schedule(self) -> str:
@@ -100,7 +102,8 @@ class RunResult:
     @property
     def seconds(self) -> float | None:
         """Mean seconds to make an edit; None if none was made."""
-        found = [case.seconds for case in self.cases if case.seconds is not None and case.after == self.last]
+        last = self.last
+        found = [case.seconds for case in self.cases if case.seconds is not None and case.after == last]
         return sum(found) / len(found) if found else None
 
     def values(self, unedited: Mapping[str, Mapping[str, float]], after: int | None = None) -> Values:
@@ -184,7 +187,7 @@ def read_bench(folder: Path) -> Bench:
     runs = [read_run(path) for path in folders]
     if not runs:
         raise DataError(f"{folder} holds no run of a benchmark.", "Name a folder that 'obverse bench --out' wrote.")
-    runs.sort(key=lambda run: run.label != UNEDITED)
+    runs.sort(key=lambda run: (run.label != UNEDITED, run.order))
     return Bench(folder, {run.label: run for run in runs})
 
 
@@ -203,7 +206,8 @@ def read_run(folder: Path) -> RunResult:
             f"{folder} is no run of a benchmark: {error!r}.", "Name a folder that 'obverse bench --out' wrote."
         ) from error
     cases = sorted(_cases(folder), key=lambda case: (case.after, case.place))
-    return RunResult(label, method, folder, config, tuple(cases))
+    order = (str(told.get("start", "")), int(told.get("order", 0)))
+    return RunResult(label, method, folder, config, tuple(cases), order)
 
 
 def _cases(folder: Path) -> Iterator[CaseResult]:

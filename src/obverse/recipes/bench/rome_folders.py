@@ -93,7 +93,7 @@ def rome_answers(case: Mapping[str, Any], when: str) -> list[dict[str, Any]]:
         expected, rejected = (true, target) if kind == "specificity" else (target, true)
         for number, entry in enumerate(entries, start=1):
             text = rome_prompt(case) if kind == "efficacy" else f"{kind}, prompt {number}"
-            told = {"kind": kind, "text": text, "expected": expected, "rejected": rejected}
+            told: dict[str, Any] = {"kind": kind, "text": text, "expected": expected, "rejected": rejected}
             if key.endswith("_probs"):
                 new, old = (math.exp(-entry[name]) for name in ("target_new", "target_true"))
                 told["probability"], told["alternative"] = (old, new) if kind == "specificity" else (new, old)

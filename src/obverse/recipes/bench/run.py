@@ -82,8 +82,10 @@ def run_bench(request: BenchRequest, show: Callable[[BenchPlan], object] = lambd
         opened: dict[str, Run] = {}
         if not request.dry_run:
             about = run_record("bench", {}, lm, request.measure.seed, start)
-            for label, config in configs.items():
-                told = {"label": label} | {key: about[key] for key in about if key not in ("config", "end")}
+            for order, (label, config) in enumerate(configs.items()):
+                told = {"label": label, "order": order} | {
+                    key: about[key] for key in about if key not in ("config", "end")
+                }
                 run = Run.open(folders[label], config, about=told, replace=request.replace, shard=request.shard)
                 opened[label] = stack.enter_context(run)
         jobs = [job for label in runs for job in _todo(work, label, opened.get(label), request.shard)]

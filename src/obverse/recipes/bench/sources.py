@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from obverse.core import DataError
+from obverse.core import DataError, UnknownName
 from obverse.recipes.bench.methods import UNEDITED
 from obverse.recipes.bench.results import Bench, RunResult, Values, read_bench, read_run
 from obverse.recipes.bench.rome_folders import is_rome_folder, rome_bench, rome_printed
@@ -73,9 +75,7 @@ def with_unedited(bench: Bench) -> Bench:
 
 
 def _asked(run: RunResult) -> tuple[object, ...]:
-    return tuple(run.config.get(key) for key in ("model", "measure")) + (
-        (run.config.get("dataset") or {}).get("digest"),
-    )
+    return run.config.get("model"), run.config.get("measure"), (run.config.get("dataset") or {}).get("digest")
 
 
 def sources(benches: Sequence[Bench]) -> list[Source]:
@@ -116,8 +116,6 @@ def find(found: Sequence[Source], label: str) -> Source:
     Raises:
         UnknownName: If there is none.
     """
-    from obverse.core import UnknownName
-
     for one in found:
         if one.label == label:
             return one
@@ -145,3 +143,9 @@ def one_run(folder: Path, label: str | None = None) -> Source:
             "Name one with --run, or give a run's own folder.",
         )
     return edited[0]
+
+
+def about(source: Source) -> Mapping[str, Any]:
+    """Return what a run's ``run.json`` says; nothing for ROME's."""
+    path = source.run.folder / "run.json"
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
