@@ -9,7 +9,8 @@ from batched_editors import TEXTS, random, spread
 from families import tiny
 from obverse.core import Case, DataError, EditFailed, Fact, build, reporting
 from obverse.data import case_for
-from obverse.editing import editors, values
+from obverse.editing import _passes, editors, values
+from obverse.editing._passes import divided
 from obverse.editing._rows import look
 from obverse.editing._surprise import surprise
 from obverse.editing.alphaedit import projected_answers, projected_answers_each
@@ -114,18 +115,27 @@ def test_how_many_are_optimized_at_once_changes_nothing(name, tiny_lm):
             assert float((found.deltas[module].dense() - expected).norm() / expected.norm()) < 1e-4
 
 
-@pytest.mark.parametrize("limits", [{"LOGITS": 1}, {"GAPS": 0}])
+@pytest.mark.parametrize("limits", [{"LOGITS": 1}, {"PASS": 0}])
 def test_how_facts_are_divided_into_passes_changes_nothing(limits, tiny_lm, monkeypatch):
     lm, config = tiny_lm("gemma3"), editor("rome").config
     together = optimize(lm, 1, look(lm, 1, FACTS, ("{}", *TEXTS)), config)
     passes, own = [], values._losses
     monkeypatch.setattr(values, "_losses", lambda lm, one, *rest: passes.append(one.facts) or own(lm, one, *rest))
     for name, value in limits.items():
-        monkeypatch.setattr(values, name, value)
+        monkeypatch.setattr(_passes, name, value)
     divided = optimize(lm, 1, look(lm, 1, FACTS, ("{}", *TEXTS)), config)
     assert len(set(passes)) > 1
     for one, other in zip(together, divided, strict=True):
         assert float((one.target - other.target).norm() / one.target.norm()) < 1e-4
+
+
+def test_what_is_another_row_s_state_or_not_asked_for_is_not_run(tiny_lm):
+    # "Anna Keller is a" begins as "Anna Keller plays ..." does; of "The Space Needle ..." that is not so.
+    lm = tiny_lm("llama")
+    looked = look(lm, 1, FACTS[:2], ("{}", *TEXTS))
+    count = lambda fact, essence: len(divided(looked, [fact], lambda value: value, essence)[0].values)  # noqa: E731
+    assert [count(0, True), count(0, False), count(1, True), count(1, False)] == [4, 3, 3, 3]
+    assert looked.initial.shape[0] == len(divided(looked, [0, 1], lambda value: value, True)[0].reference)
 
 
 def test_reverses_are_each_case_s_own_and_skipped_where_unknown(tiny_lm):

@@ -115,11 +115,13 @@ def bench(
         ),
     ] = True,
     drift_tokens: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=0, help="Tokens of neutral text read under each single edit; 0 for none.", rich_help_panel=_MEASURE
+            min=0,
+            help="Tokens of neutral text read under each edit; 0 for none. \\[default: 32 for single edits, else 256]",
+            rich_help_panel=_MEASURE,
         ),
-    ] = 32,
+    ] = None,
     harness: Annotated[
         str | None,
         typer.Option(

@@ -20,6 +20,7 @@ from obverse.editing._rows import Looked, Lookup, look
 from obverse.editing.contexts import ContextConfig
 from obverse.editing.edit import Dense, Edit, LowRank, stack
 from obverse.editing.moments import SecondMoment
+from obverse.editing.rowwise import EachRow
 from obverse.editing.values import Value, ValueConfig
 from obverse.model.fingerprint import tensor_hash
 
@@ -62,7 +63,7 @@ def distinct(facts: Sequence[Fact], last_wins: bool) -> tuple[Fact, ...]:
             how = f"twice, both times with {fact.target!r}" if same else f"with {older.target!r} and {fact.target!r}"
             raise DataError(
                 f"The batch has {'duplicate' if same else 'conflicting'} facts: {fact.text!r} stands there {how}.",
-                "Leave one of them out, or take the last with --set last_wins=true.",
+                "Leave one of them out, or take the last (last_wins=true; obverse edit --last-wins).",
             )
         kept[fact.text.strip()] = fact
     return tuple(kept.values())
@@ -80,13 +81,22 @@ def chosen_layers(lm: LanguageModel, layers: Sequence[int]) -> tuple[int, ...]:
 
 
 def looked_parts(
-    lm: LanguageModel, layer: int, facts: Sequence[Fact], templates: Sequence[str], config: BatchConfig
+    lm: LanguageModel,
+    layer: int,
+    facts: Sequence[Fact],
+    templates: Sequence[str],
+    config: BatchConfig,
+    upon: Sequence[Edit] = (),
 ) -> Iterator[tuple[Looked, str]]:
-    """Yield the facts looked up at a layer, `BatchConfig.at_once` at a time, each with a label for its progress."""
+    """Yield the facts looked up at a layer, `BatchConfig.at_once` at a time, each with a label for its progress.
+
+    With ``upon``, one edit a fact, each fact is looked up under its own.
+    """
     for start in range(0, len(facts), config.at_once):
         some = facts[start : start + config.at_once]
         label = f"optimizing facts {start + 1} to {start + len(some)} of {len(facts)}"
-        yield look(lm, layer, some, templates, config.lookup), label
+        edited = EachRow(lm, upon[start : start + config.at_once]) if upon else None
+        yield look(lm, layer, some, templates, config.lookup, edited), label
 
 
 def by_context(rows: Float[Tensor, "row dim"], templates: Sequence[str]) -> Float[Tensor, "fact context dim"]:
@@ -121,23 +131,71 @@ def layer_edit(
     """
     name = lm.architecture.mlp_out(layer)
     weight = lm.weight_of(name)
+    change = _change(layer, residuals, answers)
+    small = len(facts) * (change.left.shape[0] + change.right.shape[0]) < weight.numel()
+    return replace(
+        _unwritten(lm, name),
+        deltas={name: change if small else Dense(change.dense())},
+        facts=tuple(facts),
+        keys={name: keys},
+    )
+
+
+def layer_edit_each(
+    lm: LanguageModel,
+    layer: int,
+    facts: Sequence[Fact],
+    keys: Float[Tensor, "fact inner"],
+    residuals: Float[Tensor, "fact hidden"],
+    answers: Float[Tensor, "inner fact"],
+) -> list[Edit]:
+    """Return the change of one layer for each fact alone; see `layer_edit`.
+
+    Args:
+        lm: The model.
+        layer: The layer.
+        facts: The facts.
+        keys: Their keys.
+        residuals: What each key should be answered with in addition.
+        answers: Column i is what answers to key i where fact i is the only one.
+
+    Raises:
+        EditFailed: If one is not finite.
+    """
+    name = lm.architecture.mlp_out(layer)
+    whole, blank = _change(layer, residuals, answers), _unwritten(lm, name)
+    return [
+        replace(
+            blank,
+            deltas={name: LowRank(whole.left[:, [i]].contiguous(), whole.right[:, [i]].contiguous())},
+            facts=(fact,),
+            keys={name: keys[[i]]},
+        )
+        for i, fact in enumerate(facts)
+    ]
+
+
+def _change(layer: int, residuals: Float[Tensor, "fact hidden"], answers: Float[Tensor, "inner fact"]) -> LowRank:
     change = LowRank(residuals.T.contiguous(), answers.to(residuals).contiguous())
     if not torch.isfinite(change.left).all() or not torch.isfinite(change.right).all():
         raise EditFailed(
             f"The update of layer {layer} is not finite; the model is untouched.",
             "Set a larger ridge (--set moment.ridge=0.01), or lower the learning rate.",
         )
-    small = len(facts) * (change.left.shape[0] + change.right.shape[0]) < weight.numel()
+    return change
+
+
+def _unwritten(lm: LanguageModel, name: str) -> Edit:
+    """Return an edit of one module that changes nothing yet."""
     return Edit(
-        deltas={name: change if small else Dense(change.dense())},
-        facts=tuple(facts),
+        deltas={},
+        facts=(),
         method="",
         config=None,
         base=lm.fingerprint,
         base_name=lm.name,
-        weights={name: tensor_hash(weight)},
+        weights={name: tensor_hash(lm.weight_of(name))},
         transposed=lm.architecture.transposed,
-        keys={name: keys},
     )
 
 

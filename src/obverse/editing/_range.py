@@ -6,8 +6,9 @@ What is optimized is the state z after the last layer; layer by layer the residu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,10 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from obverse.core import Fact, UnsupportedModel, track
-from obverse.editing._batched import BatchConfig, layer_edit, looked_parts, value_detail, whole_edit
+from obverse.editing._batched import BatchConfig, layer_edit, layer_edit_each, looked_parts, value_detail, whole_edit
 from obverse.editing._rows import Looked, mlp_write
 from obverse.editing.contexts import contexts
-from obverse.editing.edit import Edit
+from obverse.editing.edit import Edit, stack
+from obverse.editing.rowwise import EachRow
 from obverse.editing.values import Value, optimize
 from obverse.model.hooks import Site, capture
 from obverse.model.partial import accepted
@@ -54,11 +56,22 @@ class Part:
         cut = Padded(whole.ids[chosen, :end], whole.mask[chosen, :end], whole.positions[chosen, :end])
         return Part(cut, contexts)
 
-    def read(self, lm: LanguageModel, sites: Sequence[Site]) -> list[Float[Tensor, "fact context dim"]]:
-        """Return states at the lookup tokens of the model as it is now, one tensor a site."""
+    def __len__(self) -> int:
+        """Return the number of facts."""
+        return len(self.padded.ids) // self.contexts
+
+    def read(
+        self, lm: LanguageModel, sites: Sequence[Site], upon: Sequence[Edit] = ()
+    ) -> list[Float[Tensor, "fact context dim"]]:
+        """Return states at the lookup tokens of the model as it is now, one tensor a site.
+
+        With ``upon``, one edit a fact, each fact is read under its own.
+        """
         inputs = {"input_ids": self.padded.ids, "attention_mask": self.padded.mask}
         inputs |= accepted(lm.model, position_ids=self.padded.positions)
-        caught = capture(lm.model, lm.architecture, inputs, sites, stop=True)
+        rows = [fact for fact in range(len(self)) for _ in range(self.contexts)]
+        with EachRow(lm, upon).rows(rows) if upon else nullcontext():
+            caught = capture(lm.model, lm.architecture, inputs, sites, stop=True)
         return [caught[site][:, -1].float().unflatten(0, (-1, self.contexts)) for site in sites]
 
 
@@ -169,14 +182,65 @@ def write_range(
     return whole_edit(edits, method, config, details)
 
 
+def write_range_each(
+    lm: LanguageModel,
+    facts: Sequence[Fact],
+    layers: Sequence[int],
+    config: BatchConfig,
+    method: str,
+    answers: Answers,
+) -> list[Edit]:
+    """Write each fact by an edit of its own, side by side; equal to `write_range` of each alone.
+
+    Args:
+        lm: The model; untouched.
+        facts: The facts.
+        layers: The layers, ascending.
+        config: Settings.
+        method: Name of the editor.
+        answers: Column i of what it gives is the answer to key i where fact i is the only one.
+
+    Raises:
+        EditFailed: If an optimization diverges or an edit moves nothing.
+    """
+    if not facts:
+        return []
+    templates = contexts(lm, config.contexts)
+    parts, values, wanted = states_to_reach(lm, layers[-1], facts, templates, config)
+    missing: list[Tensor] = []
+    edits: list[list[Edit]] = []
+    for number, layer in enumerate(track(layers, "writing layers")):
+        upon = [stack(below) for below in zip(*edits, strict=True)]
+        bare, keys, states = read_layer(lm, parts, layer, layers[-1], upon)
+        missing.append((wanted - states).norm(dim=-1))
+        residuals = unwritten(lm, layer, outputs(lm, layer, bare), (wanted - states) / (len(layers) - number))
+        edits.append(layer_edit_each(lm, layer, facts, keys, residuals, answers(layer, keys)))
+    return [
+        whole_edit(
+            own,
+            method,
+            config,
+            [{**value_detail(fact, value, layers), "missing_before_each_layer": norms}],
+        )
+        for own, fact, value, norms in zip(
+            zip(*edits, strict=True), facts, values, torch.stack(missing, 1).tolist(), strict=True
+        )
+    ]
+
+
 def read_layer(
-    lm: LanguageModel, parts: Sequence[Part], layer: int, last: int
+    lm: LanguageModel, parts: Sequence[Part], layer: int, last: int, upon: Sequence[Edit] = ()
 ) -> tuple[Float[Tensor, "fact inner"], Float[Tensor, "fact inner"], Float[Tensor, "fact hidden"]]:
     """Return bare keys, mean keys and bare states after the last layer, of the model as it is now.
 
-    In the mean the bare prompt weighs as much as all other contexts together (MEMIT's program).
+    In the mean the bare prompt weighs as much as all other contexts together (MEMIT's program). With ``upon``, one
+    edit a fact, each fact is read under its own.
     """
-    read = [part.read(lm, (Site(layer, "key"), Site(last, "hidden"))) for part in parts]
+    ends = list(accumulate(map(len, parts)))
+    read = [
+        part.read(lm, (Site(layer, "key"), Site(last, "hidden")), upon[end - len(part) : end])
+        for part, end in zip(parts, ends, strict=True)
+    ]
     keys, states = (torch.cat(tensors) for tensors in zip(*read, strict=True))
     mean = (keys[:, 0] + keys[:, 1:].mean(1)) / 2 if keys.shape[1] > 1 else keys[:, 0]
     return keys[:, 0], mean, states[:, 0]

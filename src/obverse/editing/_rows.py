@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +19,7 @@ from obverse.model.tokens import Encoded, encode, join_all, pad, pad_id
 if TYPE_CHECKING:
     from torch import nn
 
+    from obverse.editing.rowwise import EachRow
     from obverse.model.language_model import LanguageModel
 
 Lookup = Literal["subject-last", "subject-first", "subject-first-after-last", "last"]
@@ -53,18 +55,18 @@ class Looked:
     Attributes:
         rows: The rows; the last of each fact's is its essence row.
         suffix: What partial runs need; the lookup tokens stand in its first column.
-        read: All the states to read, rows in order.
         keys: Input of the layer's MLP output projection at the lookup tokens.
         values: Its output there.
         initial: Logits at the essence rows' lookup tokens before any change, one row a fact.
+        edited: Edits the facts are looked up under, the i-th fact under the i-th; None for the model as it is.
     """
 
     rows: tuple[Row, ...]
     suffix: Suffix
-    read: Rows
     keys: Float[Tensor, "row inner"]
     values: Float[Tensor, "row hidden"]
     initial: Float[Tensor, "fact vocab"]
+    edited: EachRow | None = None
 
 
 def check_contexts(contexts: Sequence[str]) -> None:
@@ -82,7 +84,12 @@ def check_contexts(contexts: Sequence[str]) -> None:
 
 
 def look(
-    lm: LanguageModel, layer: int, facts: Sequence[Fact], contexts: Sequence[str], lookup: Lookup = "subject-last"
+    lm: LanguageModel,
+    layer: int,
+    facts: Sequence[Fact],
+    contexts: Sequence[str],
+    lookup: Lookup = "subject-last",
+    edited: EachRow | None = None,
 ) -> Looked:
     """Run facts in contexts once and keep what value optimization and the closed form need.
 
@@ -92,6 +99,7 @@ def look(
         facts: The facts.
         contexts: Templates with one ``{}`` for the prompt; the first is the bare one, ``{}``.
         lookup: Where to look.
+        edited: Edits to look under, one a fact; None for the model as it is.
 
     Raises:
         UnsupportedModel: If the family's MLP write cannot be recomputed from its output projection.
@@ -100,17 +108,17 @@ def look(
     pivots = [row.lookup for row in rows]
     padded = pad([row.ids for row in rows], pad_id(lm.tokenizer), lm.device, pivots)
     pivot = max(pivots)
-    where = [(i, read - row.lookup) for i, row in enumerate(rows) for read in row.reads]
     essence = torch.tensor([i for i, row in enumerate(rows) if not row.targets], device=lm.device)
     caught: dict[str, Tensor] = {}
-    handles = _catch_at(lm, layer, padded.ids.shape, pivot, caught)
-    try:
-        suffix, initial = prepare(
-            lm.model, lm.architecture, padded, layer + 1, pivot, Rows(essence, torch.zeros_like(essence))
-        )
-    finally:
-        for remove in handles:
-            remove()
+    with edited.rows([row.fact for row in rows]) if edited else nullcontext():
+        handles = _catch_at(lm, layer, padded.ids.shape, pivot, caught)  # after the edits, so that it sees their work
+        try:
+            suffix, initial = prepare(
+                lm.model, lm.architecture, padded, layer + 1, pivot, Rows(essence, torch.zeros_like(essence))
+            )
+        finally:
+            for remove in handles:
+                remove()
     assert initial is not None
     write = mlp_write(lm, layer)
     error = (write(caught["values"]) - caught["write"]).abs().max() / caught["write"].abs().max().clamp_min(1e-12)
@@ -120,8 +128,7 @@ def look(
             f"projection (relative error {float(error):.2g}).",
             "Give the writer by hand: Architecture(...) is public.",
         )
-    index = torch.tensor(where, device=lm.device)
-    return Looked(tuple(rows), suffix, Rows(index[:, 0], index[:, 1]), caught["keys"], caught["values"], initial)
+    return Looked(tuple(rows), suffix, caught["keys"], caught["values"], initial, edited)
 
 
 def mlp_write(lm: LanguageModel, layer: int) -> Callable[[Tensor], Tensor]:

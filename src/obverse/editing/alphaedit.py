@@ -20,7 +20,7 @@ from torch import Tensor
 
 from obverse.core import EditFailed, Fact
 from obverse.editing._batched import BatchConfig, chosen_layers, distinct, solve
-from obverse.editing._range import write_range
+from obverse.editing._range import write_range, write_range_each
 from obverse.editing.edit import Edit
 from obverse.editing.memit import layer_range
 from obverse.editing.moments import MomentConfig, SecondMoment, second_moment
@@ -76,18 +76,30 @@ class AlphaEdit:
         layers = self.layers(lm)
         facts = distinct(facts, self.config.last_wins)
         moments = second_moment(lm, layers, self.config.moment)
-        relative = self.config.scale == "relative"
 
         def answers(layer: int, keys: Tensor) -> Tensor:
-            moment, name, model = moments[layer], lm.architecture.mlp_out(layer), (str(lm.fingerprint), layer)
-            mean = float(moment.matrix.diagonal().mean())
-            if model not in self._kept:
-                self._kept[model] = kept_directions(moment, self.config.threshold * (mean if relative else 1))
-            ridge = self.config.ridge * (mean * len(moment.matrix) if relative else 1)
+            name = lm.architecture.mlp_out(layer)
             earlier = [edit.keys[name].to(keys) for edit in upon if name in edit.keys]
-            return projected_answers(keys, torch.cat([keys[:0], *earlier]), self._kept[model], ridge)
+            return projected_answers(keys, torch.cat([keys[:0], *earlier]), *self._parts(lm, layer, moments[layer]))
 
         return write_range(lm, facts, layers, self.config, "alphaedit", answers)
+
+    def edit_each(self, lm: LanguageModel, facts: Sequence[Fact]) -> list[Edit]:
+        """Compute one independent edit a fact, side by side; equal to editing each alone. Raises as `edit` does."""
+        layers = self.layers(lm)
+        moments = second_moment(lm, layers, self.config.moment)
+        return write_range_each(
+            lm, facts, layers, self.config, "alphaedit",
+            lambda layer, keys: projected_answers_each(keys, *self._parts(lm, layer, moments[layer])),
+        )  # fmt: skip
+
+    def _parts(self, lm: LanguageModel, layer: int, moment: SecondMoment) -> tuple[Float[Tensor, "inner kept"], float]:
+        """Return the directions that may not be written, and λ."""
+        relative, model = self.config.scale == "relative", (str(lm.fingerprint), layer)
+        mean = float(moment.matrix.diagonal().mean())
+        if model not in self._kept:
+            self._kept[model] = kept_directions(moment, self.config.threshold * (mean if relative else 1))
+        return self._kept[model], self.config.ridge * (mean * len(moment.matrix) if relative else 1)
 
 
 def kept_directions(moment: SecondMoment, threshold: float) -> Float[Tensor, "inner kept"]:
@@ -131,3 +143,12 @@ def projected_answers(
         return solve(rows.T @ rows + ridge * torch.eye(inner).to(kept), rows[len(earlier) :].T)
     chosen = torch.eye(n).to(kept)[:, len(earlier) :]
     return rows.T @ solve(rows @ rows.T + ridge * torch.eye(n).to(kept), chosen)
+
+
+def projected_answers_each(
+    keys: Float[Tensor, "fact inner"], kept: Float[Tensor, "inner kept"], ridge: float
+) -> Float[Tensor, "inner fact"]:
+    """Return for each key alone, without earlier ones, what `projected_answers` gives: a = P k / (|P k|² + λ)."""
+    rows = keys.to(kept)
+    rows = rows - (rows @ kept) @ kept.T
+    return (rows / (rows.square().sum(-1, keepdim=True) + ridge)).T

@@ -26,6 +26,7 @@ from obverse.editing._batched import (
     chosen_layers,
     distinct,
     layer_edit,
+    layer_edit_each,
     looked_parts,
     regularized,
     solve,
@@ -33,7 +34,7 @@ from obverse.editing._batched import (
     whole_edit,
 )
 from obverse.editing.contexts import contexts
-from obverse.editing.edit import Edit
+from obverse.editing.edit import Edit, stack
 from obverse.editing.moments import MomentConfig, SecondMoment, second_moment
 from obverse.editing.rome import LAYER_SHARE
 from obverse.editing.values import Value, optimize
@@ -86,32 +87,51 @@ class Emmet:
         details: list[dict[str, JsonValue]] = []
         with ExitStack() as applied:
             for layer in layers:
-                edit, values = self._layer(lm, layer, facts, templates, moments.get(layer))
-                edits.append(edit)
+                keys, residuals, values = self._written(lm, layer, facts, templates)
+                answers = exact_answers(keys, _matrix(moments.get(layer)), self.config.ridge, facts)
+                edits.append(layer_edit(lm, layer, facts, keys, residuals, answers))
                 details += [value_detail(fact, value, [layer]) for fact, value in zip(facts, values, strict=True)]
                 if len(edits) < len(layers):
-                    applied.enter_context(edit.applied(lm))
+                    applied.enter_context(edits[-1].applied(lm))
         return whole_edit(edits, "emmet", self.config, details)
 
-    def _layer(
+    def edit_each(self, lm: LanguageModel, facts: Sequence[Fact]) -> list[Edit]:
+        """Compute one independent edit a fact, side by side; equal to editing each alone. Raises as `edit` does."""
+        layers = self.layers(lm)
+        templates = contexts(lm, self.config.contexts)
+        moments = second_moment(lm, layers, self.config.moment) if self.config.moment else {}
+        edits: list[list[Edit]] = []
+        details: list[list[dict[str, JsonValue]]] = []
+        for layer in layers if facts else ():
+            upon = [stack(below) for below in zip(*edits, strict=True)]
+            keys, residuals, values = self._written(lm, layer, facts, templates, upon)
+            answers = exact_answers_each(keys, _matrix(moments.get(layer)), self.config.ridge)
+            edits.append(layer_edit_each(lm, layer, facts, keys, residuals, answers))
+            details.append([value_detail(fact, value, [layer]) for fact, value in zip(facts, values, strict=True)])
+        each = zip(zip(*edits, strict=True), zip(*details, strict=True), strict=True)
+        return [whole_edit(own, "emmet", self.config, known) for own, known in each]
+
+    def _written(
         self,
         lm: LanguageModel,
         layer: int,
         facts: Sequence[Fact],
         templates: Sequence[str],
-        moment: SecondMoment | None,
-    ) -> tuple[Edit, list[Value]]:
+        upon: Sequence[Edit] = (),
+    ) -> tuple[Float[Tensor, "fact inner"], Float[Tensor, "fact hidden"], list[Value]]:
+        """Return keys, what they are to be answered with in addition, and the values; with ``upon`` one edit a fact."""
         keys: list[Tensor] = []
         outputs: list[Tensor] = []
         values: list[Value] = []
-        for looked, label in looked_parts(lm, layer, facts, templates, self.config):
+        for looked, label in looked_parts(lm, layer, facts, templates, self.config, upon):
             values += optimize(lm, layer, looked, self.config, label)
             keys.append(by_context(looked.keys.float(), templates).mean(1))
             outputs.append(by_context(looked.values.float(), templates).mean(1))
-        key = torch.cat(keys)
-        residuals = torch.stack([value.target for value in values]) - torch.cat(outputs)
-        c = regularized(moment) if moment else None
-        return layer_edit(lm, layer, facts, key, residuals, exact_answers(key, c, self.config.ridge, facts)), values
+        return torch.cat(keys), torch.stack([value.target for value in values]) - torch.cat(outputs), values
+
+
+def _matrix(moment: SecondMoment | None) -> Float[Tensor, "inner inner"] | None:
+    return regularized(moment) if moment else None
 
 
 def exact_answers(
@@ -137,6 +157,15 @@ def exact_answers(
     gram.diagonal().add_(ridge * gram.diagonal().mean())
     _check_independent(gram, facts)
     return solve(gram, solved.T).T
+
+
+def exact_answers_each(
+    keys: Float[Tensor, "fact inner"], moment: Float[Tensor, "inner inner"] | None, ridge: float = 0.0
+) -> Float[Tensor, "inner fact"]:
+    """Return for each key alone what `exact_answers` gives: a = C⁻¹ k / (kᵀ C⁻¹ k), with slack ridge over 1 + ridge."""
+    columns = keys.T.double().to(moment.device if moment is not None else keys.device)
+    solved = columns if moment is None else solve(moment, columns)
+    return solved / ((1 + ridge) * (columns * solved).sum(0))
 
 
 def _check_independent(gram: Float[Tensor, "fact fact"], facts: Sequence[Fact]) -> None:

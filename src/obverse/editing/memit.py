@@ -19,7 +19,7 @@ from torch import Tensor
 
 from obverse.core import Fact
 from obverse.editing._batched import BatchConfig, chosen_layers, distinct, regularized, solve
-from obverse.editing._range import write_range
+from obverse.editing._range import write_range, write_range_each
 from obverse.editing.edit import Edit
 from obverse.editing.moments import MomentConfig, second_moment
 
@@ -73,6 +73,16 @@ class Memit:
             lambda layer, keys: ridge_answers(keys, regularized(moments[layer]), weight),
         )  # fmt: skip
 
+    def edit_each(self, lm: LanguageModel, facts: Sequence[Fact]) -> list[Edit]:
+        """Compute one independent edit a fact, side by side; equal to editing each alone. Raises as `edit` does."""
+        layers = self.layers(lm)
+        moments = second_moment(lm, layers, self.config.moment)
+        weight = self.config.moment_weight or float(lm.architecture.inner)
+        return write_range_each(
+            lm, facts, layers, self.config, "memit",
+            lambda layer, keys: ridge_answers_each(keys, regularized(moments[layer]), weight),
+        )  # fmt: skip
+
 
 def layer_range(lm: LanguageModel) -> tuple[int, ...]:
     """Return the layers of MEMIT's rule: a range in the lower third."""
@@ -99,3 +109,12 @@ def ridge_answers(
     solved = solve(moment, columns)
     gram = columns.T @ solved + weight * torch.eye(facts).to(moment)
     return solve(gram, solved.T).T
+
+
+def ridge_answers_each(
+    keys: Float[Tensor, "fact inner"], moment: Float[Tensor, "inner inner"], weight: float
+) -> Float[Tensor, "inner fact"]:
+    """Return for each key alone what `ridge_answers` gives: a = C⁻¹ k / (λ + kᵀ C⁻¹ k)."""
+    columns = keys.T.to(moment)
+    solved = solve(moment, columns)
+    return solved / (weight + (columns * solved).sum(0))

@@ -23,6 +23,7 @@ from obverse.editing._rows import Looked, Lookup, check_contexts, look
 from obverse.editing.contexts import ContextConfig, contexts
 from obverse.editing.edit import Edit, LowRank, stack
 from obverse.editing.moments import MomentConfig, SecondMoment, second_moment
+from obverse.editing.rowwise import EachRow
 from obverse.editing.values import Value, ValueConfig, optimize
 from obverse.model.fingerprint import tensor_hash
 
@@ -94,21 +95,38 @@ class Rome:
                         applied.enter_context(edits[-1].applied(lm))
         return replace(stack(edits), facts=tuple(facts))
 
-    def edit_each(self, lm: LanguageModel, facts: Sequence[Fact]) -> list[Edit]:
-        """Compute one independent edit a fact, their values optimized side by side in one batch.
+    def edit_each(self, lm: LanguageModel, facts: Sequence[Fact], upon: Sequence[Edit] = ()) -> list[Edit]:
+        """Compute one independent edit a fact, their values optimized side by side; equal to editing each alone.
 
-        Equal to editing each fact alone; only for a single layer.
+        Args:
+            lm: The model; untouched.
+            facts: The facts.
+            upon: One edit a fact, upon which it is written; none for the model as it is.
+
+        Raises:
+            EditFailed: If an optimization diverges or an edit moves nothing.
+            UnsupportedModel: If the family has no single MLP matrix, or a layer is out of range.
         """
-        (layer,) = self.layers(lm)
+        if not facts:
+            return []
+        layers = self.layers(lm)
         templates = contexts(lm, self.config.contexts)
-        moment = self._moments(lm, (layer,)).get(layer)
-        looked = look(lm, layer, facts, templates, self.config.lookup)
-        values = optimize(lm, layer, looked, self.config)
+        moments = self._moments(lm, layers)
         per_fact = len(templates) + 1
-        return [
-            self._rank_one(lm, layer, fact, looked, value, moment, slice(i * per_fact, (i + 1) * per_fact))
-            for i, (fact, value) in enumerate(zip(facts, values, strict=True))
-        ]
+        edits: list[list[Edit]] = []
+        for layer in layers:
+            below = list(zip(*([upon] if upon else []), *edits, strict=True))
+            edited = EachRow(lm, [stack(own) for own in below]) if below else None
+            looked = look(lm, layer, facts, templates, self.config.lookup, edited)
+            values = optimize(lm, layer, looked, self.config, f"optimizing {len(facts)} facts side by side")
+            rows = [slice(i * per_fact, (i + 1) * per_fact) for i in range(len(facts))]
+            edits.append(
+                [
+                    self._rank_one(lm, layer, fact, looked, value, moments.get(layer), own)
+                    for fact, value, own in zip(facts, values, rows, strict=True)
+                ]
+            )
+        return [replace(stack(own), facts=(fact,)) for own, fact in zip(zip(*edits, strict=True), facts, strict=True)]
 
     def _moments(self, lm: LanguageModel, layers: Sequence[int]) -> dict[int, SecondMoment]:
         return second_moment(lm, layers, self.config.moment) if self.config.moment is not None else {}

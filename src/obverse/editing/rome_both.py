@@ -70,25 +70,59 @@ class RomeBoth:
 
         A template in the settings goes before theirs. Raises as `edit` does.
         """
+        pairs, layers = self._statements(cases), self._checked_layers(lm)
+        statements = [one for pair in pairs for one in pair]
+        if self.config.order == "upon":
+            edit = self._rome.edit(lm, statements)
+        else:
+            edit = jointly(self._rome.edit_each(lm, statements))
+        return self._described(edit, pairs, len(layers))
+
+    def edit_each(self, lm: LanguageModel, facts: Sequence[Fact]) -> list[Edit]:
+        """Compute one independent edit a fact, side by side; equal to editing each alone. Raises as `edit` does."""
+        return self.edit_each_case(lm, [case_for(fact) for fact in facts])
+
+    def edit_each_case(self, lm: LanguageModel, cases: Sequence[Case]) -> list[Edit]:
+        """Compute one independent edit a case, side by side; equal to `edit_cases` of each alone. Raises as it does."""
+        pairs, layers = self._statements(cases), self._checked_layers(lm)
+        if self.config.order == "upon":
+            forward = self._rome.edit_each(lm, [pair[0] for pair in pairs])
+            both = [i for i, pair in enumerate(pairs) if len(pair) == 2]
+            reverse = self._rome.edit_each(lm, [pairs[i][1] for i in both], [forward[i] for i in both])
+            found = {i: forward[i] + edit for i, edit in zip(both, reverse, strict=True)}
+            edits = [found.get(i, edit) for i, edit in enumerate(forward)]
+        else:
+            each = iter(self._rome.edit_each(lm, [one for pair in pairs for one in pair]))
+            edits = [jointly([next(each) for _ in pair]) for pair in pairs]
+        return [self._described(edit, [pair], len(layers)) for edit, pair in zip(edits, pairs, strict=True)]
+
+    def _statements(self, cases: Sequence[Case]) -> list[tuple[Fact, ...]]:
+        """Return each case's fact, and its reverse where one is known."""
         pairs = [(case.fact, self._reverse(case)) for case in cases]
         if self.config.missing == "refuse":
             _refuse_missing([fact for fact, reverse in pairs if reverse is None])
-        statements = [one for pair in pairs for one in pair if one is not None]
-        ways = [way for _, reverse in pairs for way in ("forward", "reverse")[: 1 if reverse is None else 2]]
+        return [tuple(one for one in pair if one is not None) for pair in pairs]
+
+    def _checked_layers(self, lm: LanguageModel) -> tuple[int, ...]:
         layers = self.layers(lm)
-        if self.config.order == "upon":
-            edit = self._rome.edit(lm, statements)
-        elif len(layers) > 1:
+        if self.config.order == "joint" and len(layers) > 1:
             raise ConfigError(
                 f"Statements can be written jointly into one layer; {', '.join(map(str, layers))} are given.",
                 "Give one layer, or --set order=upon.",
             )
-        else:
-            edit = jointly(self._rome.edit_each(lm, statements))
-        labels = [(way, one.text) for way, one in zip(ways, statements, strict=True) for _ in layers]
+        return layers
+
+    def _described(self, edit: Edit, pairs: Sequence[tuple[Fact, ...]], layers: int) -> Edit:
+        """Return what was found as an edit of this method, each detail with its statement."""
+        labels = [
+            (way, one.text)
+            for pair in pairs
+            for way, one in zip(("forward", "reverse"), pair, strict=False)
+            for _ in range(layers)
+        ]
         return replace(
             edit,
-            facts=tuple(case.fact for case in cases),
+            facts=tuple(pair[0] for pair in pairs),
             method="rome-both",
             config=self.config.model_dump(mode="json"),
             keys={},  # two keys a fact: cross-talk between facts cannot be read off them

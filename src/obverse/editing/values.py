@@ -11,22 +11,22 @@ at target positions are computed (`model.partial`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from obverse.core import Config, EditFailed, Progress
-from obverse.editing._rows import Looked, Row, mlp_write
-from obverse.model.partial import Rows, Suffix, logits
+from obverse.editing._passes import Pass, divided
+from obverse.editing._rows import Looked, mlp_write
+from obverse.editing._surprise import surprise
+from obverse.model.partial import logits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from obverse.model.language_model import LanguageModel
 
 
@@ -83,22 +83,6 @@ class Value:
         return self.initial + self.delta
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """The rows of the facts still being optimized, and what their losses need."""
-
-    suffix: Suffix
-    values: Float[Tensor, "row hidden"]
-    read: Rows
-    row_fact: Int[Tensor, " row"]
-    read_fact: Int[Tensor, " token"]
-    targets: Int[Tensor, " token"]
-    weights: Float[Tensor, " token"]
-    is_target: Tensor
-    initial: Float[Tensor, "fact vocab"]
-    clean_write: Float[Tensor, "row hidden"]
-
-
 def optimize(lm: LanguageModel, layer: int, looked: Looked, config: ValueConfig, label: str = "") -> list[Value]:
     """Optimize one value a fact.
 
@@ -123,103 +107,71 @@ def optimize(lm: LanguageModel, layer: int, looked: Looked, config: ValueConfig,
     history: list[list[Step]] = [[] for _ in range(n_facts)]
     active = list(range(n_facts))
     write = mlp_write(lm, layer)
-    batch = _batch(looked, active, write)
+    essence = config.kl_factor != 0
+    passes = divided(looked, active, write, essence)
     with Progress(label, config.steps) if label else Progress("", 0) as progress:
         for step in range(config.steps):
-            with torch.enable_grad():
-                terms = _losses(lm, batch, torch.stack([deltas[i] for i in active]), initial[active], write, config)
-            _record(history, active, terms, [deltas[i] for i in active])
-            going = [i for i in active if history[i][-1].loss >= config.stop_loss]
-            if not going or step == config.steps - 1:
+            last, going = step == config.steps - 1, list[int]()
+            for one in passes:
+                with torch.set_grad_enabled(not last):
+                    terms = _losses(lm, one, torch.stack([deltas[i] for i in one.facts]), initial, write, config)
+                _record(history, one.facts, terms, deltas)
+                unfinished = [i for i in one.facts if history[i][-1].loss >= config.stop_loss]
+                if unfinished and not last:
+                    _slopes(deltas, one.facts, unfinished, terms[0])
+                going += unfinished
+            if last or not going:
                 break
-            _descend(adam, deltas, active, going, terms[0])
+            adam.step()
+            adam.zero_grad()  # Adam passes over facts that are done
             _clamp(deltas, going, initial, config.clamp)
-            if going != active:
-                batch = _batch(looked, going, write)
+            if len(going) < len(active):
+                passes = divided(looked, going, write, essence)
             active = going
             progress.advance(1, f"loss {max(history[i][-1].loss for i in active):.2f}")
     return [Value(initial[i], deltas[i].detach(), tuple(history[i])) for i in range(n_facts)]
 
 
-def _batch(looked: Looked, facts: Sequence[int], write: Callable[[Tensor], Tensor]) -> _Batch:
-    order = {fact: i for i, fact in enumerate(facts)}
-    chosen = [i for i, row in enumerate(looked.rows) if row.fact in order]
-    device = looked.values.device
-    tensor = lambda items, dtype=torch.long: torch.tensor(items, dtype=dtype, device=device)  # noqa: E731
-    reads = [(n, row, read, t) for n, i in enumerate(chosen) for row in [looked.rows[i]] for read, t in _reads(row)]
-    contexts = {fact: sum(row.fact == fact and bool(row.targets) for row in looked.rows) for fact in facts}
-    index = tensor(chosen)
-    suffix = looked.suffix if len(chosen) == len(looked.rows) else looked.suffix.select(index)
-    values = looked.values[index]
-    return _Batch(
-        suffix=suffix,
-        values=values,
-        read=Rows(tensor([n for n, *_ in reads]), tensor([read - row.lookup for _, row, read, _ in reads])),
-        row_fact=tensor([order[looked.rows[i].fact] for i in chosen]),
-        read_fact=tensor([order[row.fact] for _, row, _, _ in reads]),
-        targets=tensor([max(t, 0) for *_, t in reads]),
-        weights=tensor([1 / (contexts[row.fact] * max(len(row.targets), 1)) for _, row, _, _ in reads], torch.float32),
-        is_target=tensor([t >= 0 for *_, t in reads], torch.bool),
-        initial=looked.initial[tensor(list(facts))].float().log_softmax(-1),
-        clean_write=write(values),
-    )
-
-
-def _reads(row: Row) -> list[tuple[int, int]]:
-    # -1 marks an essence row
-    return list(zip(row.reads, row.targets or (-1,), strict=True))
-
-
 def _losses(
     lm: LanguageModel,
-    batch: _Batch,
+    one: Pass,
     delta: Float[Tensor, "fact hidden"],
-    initial: Float[Tensor, "fact hidden"],
+    initial: Float[Tensor, "all_facts hidden"],
     write: Callable[[Tensor], Tensor],
     config: ValueConfig,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return loss, nll, kl and decay of each fact."""
-    n_facts = len(delta)
-    changed = write(batch.values + delta.to(batch.values.dtype)[batch.row_fact]) - batch.clean_write
-    hidden = batch.suffix.hidden
+    """Return loss, nll, kl and decay of each fact of a pass."""
+    changed = write(one.values + delta.to(one.values.dtype)[one.row_fact]) - one.clean_write
+    hidden = one.suffix.hidden
     hidden = torch.cat([(hidden[:, 0] + changed)[:, None], hidden[:, 1:]], 1)
-    found = logits(lm.model, lm.architecture, batch.suffix, hidden, batch.read).float()
-    chosen = batch.is_target
-    token_nll = functional.cross_entropy(found[chosen], batch.targets[chosen], reduction="none")
-    nll = delta.new_zeros(n_facts).index_add(0, batch.read_fact[chosen], token_nll * batch.weights[chosen])
-    kl = nll.new_zeros(n_facts)
-    if config.kl_factor:
-        now = found[~chosen].log_softmax(-1)
-        divergence = functional.kl_div(batch.initial, now, reduction="none", log_target=True).sum(-1)
-        kl = kl.index_add(0, batch.read_fact[~chosen], config.kl_factor * divergence)
-    decay = config.weight_decay * delta.norm(dim=-1) / initial.norm(dim=-1).square()
+    with one.edited():
+        found = logits(lm.model, lm.architecture, one.suffix, hidden, one.read)
+    token_nll, divergence = surprise(found.float(), one.targets, one.reference)
+    nll = delta.new_zeros(len(delta)).index_add(0, one.read_fact, token_nll * one.weights)
+    kl = config.kl_factor * divergence if config.kl_factor else torch.zeros_like(nll)
+    decay = config.weight_decay * delta.norm(dim=-1) / initial[list(one.facts)].norm(dim=-1).square()
     return nll + kl + decay, nll, kl, decay
 
 
 def _record(
-    history: list[list[Step]], active: Sequence[int], terms: tuple[Tensor, ...], deltas: Sequence[Tensor]
+    history: list[list[Step]], facts: Sequence[int], terms: tuple[Tensor, ...], deltas: Sequence[Tensor]
 ) -> None:
     rows = torch.stack([term.detach() for term in terms]).T.tolist()
-    for fact, (loss, nll, kl, decay), delta in zip(active, rows, deltas, strict=True):
-        if not torch.isfinite(torch.tensor(loss)):
+    for fact, (loss, nll, kl, decay) in zip(facts, rows, strict=True):
+        if not math.isfinite(loss):
             raise EditFailed(
                 f"The loss became {loss} at evaluation {len(history[fact]) + 1}; the edit was given up; the model is "
                 "untouched.",
                 "Lower the learning rate (--set learning_rate=0.1), or check the model's weights for NaN.",
             )
-        history[fact].append(Step(loss, nll, kl, decay, float(delta.detach().norm())))
+        history[fact].append(Step(loss, nll, kl, decay, float(deltas[fact].detach().norm())))
 
 
-def _descend(
-    adam: torch.optim.Adam, deltas: Sequence[Tensor], active: Sequence[int], going: Sequence[int], losses: Tensor
-) -> None:
-    chosen = [i for i, fact in enumerate(active) if fact in set(going)]
-    gradients = torch.autograd.grad(losses[chosen].sum(), [deltas[i] for i in going])
-    for delta in deltas:
-        delta.grad = None  # Adam passes over facts that are done
-    for fact, gradient in zip(going, gradients, strict=True):
+def _slopes(deltas: Sequence[Tensor], facts: Sequence[int], unfinished: Sequence[int], losses: Tensor) -> None:
+    chosen = [i for i, fact in enumerate(facts) if fact in set(unfinished)]
+    gradients = torch.autograd.grad(losses[chosen].sum(), [deltas[i] for i in unfinished])
+    for fact, gradient in zip(unfinished, gradients, strict=True):
         deltas[fact].grad = gradient
-    adam.step()
 
 
 @torch.no_grad()

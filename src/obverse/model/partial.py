@@ -230,7 +230,7 @@ def logits(
             use_cache=True,
             **arguments,
         )
-    return output.logits[0]
+    return output.logits.squeeze(0)  # an index would copy them once more in the backward pass
 
 
 def gives_tuples(model: PreTrainedModel, architecture: Architecture) -> bool:

@@ -26,6 +26,10 @@ REPLY_TOKENS = 16
 """Tokens generated in reply to a question of what an edit entails."""
 
 
+SINGLE_DRIFT, SHARED_DRIFT = 32, 256
+"""Tokens of neutral text that are read under an edit of one fact, and under one of many."""
+
+
 class MeasureConfig(Config):
     """What is measured of each case beside its probes."""
 
@@ -36,8 +40,9 @@ class MeasureConfig(Config):
     locality: bool = True
     """Whether neighbours are asked again with the edited statement before them, and divergences taken (arXiv
     2305.17553)."""
-    drift_tokens: int = 32
-    """Tokens of neutral text on which drift is measured; 0 leaves it out."""
+    drift_tokens: int | None = None
+    """Tokens of neutral text on which drift is measured; 0 leaves it out. By default 32 for single edits, whose cases
+    are many, and 256 where many facts share an edit."""
     seed: int = 0
     """Seed of the sampled texts; each prompt of each case has one of its own."""
 
@@ -234,11 +239,12 @@ class _Asked:
         return [tuple(row) for row in out]
 
     def drift(self) -> Sequence[Reading | None]:
-        if not self._config.drift_tokens:
+        limit = SINGLE_DRIFT if self._config.drift_tokens is None else self._config.drift_tokens
+        if not limit:
             return [None] * len(self._variants)
         distinct = list(dict.fromkeys(zip(self._variants, self._prefixes, strict=True)))
         variants, prefixes = [v for v, _ in distinct], [p for _, p in distinct]
-        found = readings(self._lm, variants, neutral_texts(), self._around, self._config.drift_tokens, prefixes)
+        found = readings(self._lm, variants, neutral_texts(), self._around, limit, prefixes)
         by_edit = dict(zip(distinct, found, strict=True))
         return [by_edit[key] for key in zip(self._variants, self._prefixes, strict=True)]
 

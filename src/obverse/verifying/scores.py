@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -165,8 +165,3 @@ def _score(values: Sequence[Mapping[str, float]], parts: Sequence[str], seed: in
         )
     low, high = np.nanquantile(scores, (0.025, 0.975))
     return Interval(mean, float(low), float(high), len(rows))
-
-
-def read_values(record: Mapping[str, Any]) -> dict[str, float]:
-    """Return a record's values, those of metrics that exist."""
-    return {name: float(value) for name, value in record["values"].items() if name in METRICS}

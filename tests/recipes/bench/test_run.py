@@ -113,7 +113,9 @@ def test_another_method_shares_the_unedited_model(facts, tmp_path, monkeypatch):
     monkeypatch.setattr(Worker, "__call__", lambda self, job: labels.append(job.label) or call(self, job))
     result = run_bench(request(facts, tmp_path / "run", methods=["ft-l"]))
     assert set(labels) == {"ft-l"}
-    assert list(result.bench.runs) == ["unedited", "ft-l", "rome"]
+    assert set(result.bench.runs) == {"unedited", "ft-l", "rome"}
+    both = run_bench(request(facts, tmp_path / "both", methods=["rome", "ft-l"]))
+    assert list(both.bench.runs) == ["unedited", "rome", "ft-l"]  # in the order asked for
 
 
 def test_a_case_that_fails_is_a_record_and_counts_as_unedited(facts, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -21,6 +21,7 @@ from obverse.recipes.fanout import fan_out
 from obverse.recipes.models import load_model
 from obverse.recipes.plan import prepare
 from obverse.recipes.record import now, run_record
+from obverse.verifying.measures import SHARED_DRIFT, SINGLE_DRIFT
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
@@ -64,6 +65,7 @@ def run_bench(request: BenchRequest, show: Callable[[BenchPlan], object] = lambd
         RunConflict: If the folder holds a benchmark with other settings; they are named.
         ObverseError: If memory does not suffice for one case, or the cluster cannot be used.
     """
+    request = _resolved(request)
     runs = {run.label: run for run in plan_methods(request.methods, request.overrides, request.sweep)}
     check_tasks(request.harness, request.schedule)
     dataset = load_dataset(
@@ -98,6 +100,13 @@ def run_bench(request: BenchRequest, show: Callable[[BenchPlan], object] = lambd
     bench = read_bench(request.out)
     write_summaries(bench)
     return BenchResult(plan, bench)
+
+
+def _resolved(request: BenchRequest) -> BenchRequest:
+    if request.measure.drift_tokens is not None:
+        return request
+    tokens = SINGLE_DRIFT if request.schedule.kind == "single" else SHARED_DRIFT
+    return replace(request, measure=request.measure.model_copy(update={"drift_tokens": tokens}))
 
 
 def _settled(request: BenchRequest, dataset: Dataset) -> tuple[list[Case], tuple[str, ...]]:

@@ -149,8 +149,9 @@ class Worker:
         return [{**record, "group": group, "seconds": seconds} for record in self._scored(cases, edit)]
 
     def _scored(self, cases: Sequence[Case], edit: Edit) -> list[Record]:
-        """Return records of cases under one edit, which is read on all of the neutral text once."""
-        (drift,) = neutral_readings(self._lm, [edit])
+        """Return records of cases under one edit, under which neutral text is read once for all of them."""
+        tokens = self._work.measure.drift_tokens
+        (drift,) = neutral_readings(self._lm, [edit], tokens) if tokens else (None,)
         config = self._work.measure.model_copy(update={"drift_tokens": 0})
 
         def scored(some: Sequence[Case]) -> list[Record]:
@@ -170,7 +171,7 @@ def recorded(measured: Measured, edit: Edit | None = None, seconds: object = Non
         "values": {name: value for name, value in values.items() if name not in broken},
         **({"broken": broken} if broken else {}),
         **_finite(measured.to_json()),
-        "edit": [dict(detail) for detail in edit.details] if edit is not None else [],
+        "edit": _finite([dict(detail) for detail in edit.details]) if edit is not None else [],
         "seconds": seconds,
     }
 
