@@ -14,6 +14,7 @@ def test_every_command_named_exists():
     from obverse.cli.main import app
 
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
     named = set(re.findall(r"`obverse ([a-z-]+)", README))
     assert named <= known
     assert {"demo", "ask", "edit", "apply", "merge", "show", "undo"} <= known
