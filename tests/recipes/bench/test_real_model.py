@@ -25,5 +25,5 @@ def test_a_batch_of_edits_is_as_each_alone():
             assert unedited[place]["values"]["efficacy_success"] == 0  # the set has what the model knows
             assert record["values"]["drift_kl"] > 0
             assert unedited[place]["values"]["drift_kl"] == 0
-        # Not all three: where a short subject opens the text, its key there is far from the mean key that ROME writes to.
+        # Not all three: where a short subject opens the text, its key there is far from the mean key ROME writes to.
         assert sum(record["values"]["efficacy_success"] for record in together) >= 2
