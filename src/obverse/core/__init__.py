@@ -1,6 +1,6 @@
 """What every room shares. Never imports torch."""
 
-from obverse.core.config import Config, build, parse_override
+from obverse.core.config import Config, build, merged, parse_override
 from obverse.core.errors import (
     ConfigError,
     DataError,
@@ -26,6 +26,6 @@ __all__ = [
     "KINDS", "Case", "Config", "ConfigError", "Consequence", "Criterion", "DataError", "EditFailed",
     "EditMismatch", "Fact", "Interval", "JsonValue", "Kind", "ObverseError", "Probe", "Progress", "Question",
     "Registry", "Reporter", "Run", "RunConflict", "SubjectNotFound", "UnknownName", "UnsupportedModel", "build",
-    "cache_dir", "file_hash", "package_version", "parse_override", "read_records", "reporting", "seed_for",
+    "cache_dir", "file_hash", "merged", "package_version", "parse_override", "read_records", "reporting", "seed_for",
     "storage_errors", "track", "whole_folder", "write_whole",
 ]  # fmt: skip
