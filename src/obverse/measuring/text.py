@@ -84,3 +84,39 @@ def distinct(texts: Sequence[str], n: int) -> float:
     """
     found = [run for text in texts for run in ngrams(words(text), n)]
     return len(set(found)) / len(found) if found else 0.0
+
+
+def mean_distinct(texts: Sequence[str], n: int) -> float:
+    """Return the share of distinct n-grams in each text, averaged over texts; a text without n-grams counts as 0.
+
+    Unlike `distinct` it says how far each text repeats itself, not how far they repeat each other.
+
+    Args:
+        texts: Generated texts, at least one; words are what stands between blanks.
+        n: Length of the runs counted.
+
+    Source:
+        Korbak et al. 2023, "Pretraining Language Models with Human Preferences", section 4.4.
+    """
+    return math.fsum(distinct_words(text.split(), n) for text in texts) / len(texts)
+
+
+def distinct_words(words: Sequence[str], n: int) -> float:
+    """Return the share of distinct n-grams among those of some words; 0 if there are none."""
+    found = ngrams(words, n)
+    return len(set(found)) / len(found) if found else 0.0
+
+
+def pooled_entropy(texts: Sequence[str], n: int) -> float:
+    """Return the entropy of the n-grams of all texts together, in nats; 0 if there are none.
+
+    Args:
+        texts: Generated texts; words are what stands between blanks.
+        n: Length of the runs counted.
+
+    Source:
+        Korbak et al. 2023, section 4.4.
+    """
+    counts = Counter(run for text in texts for run in ngrams(text.split(), n))
+    total = counts.total()
+    return math.fsum(count / total * math.log(total / count) for count in counts.values())
