@@ -15,6 +15,8 @@ class What(StrEnum):
     """What can be listed."""
 
     methods = "methods"
+    objectives = "objectives"
+    scorers = "scorers"
     models = "models"
     relations = "relations"
 
@@ -24,19 +26,20 @@ def list_names(
     what: Annotated[What, typer.Argument(help="What to list.")],
     json: options.Json = False,
 ) -> None:
-    """List the methods, built-in models, or relations that are known."""
+    """List the editing methods, training objectives, scorers, built-in models, or relations that are known."""
     from obverse.recipes.catalogue import catalogue
 
     entries = catalogue(what.value)
     if json:
         print_json({what.value: [{"name": name, "about": about} for name, about in entries]})
         return
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     for name, about in entries:
-        table.add_row(name, about)
+        table.add_row(name, escape(about))
     results().print(table)
 
 

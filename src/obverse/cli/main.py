@@ -17,13 +17,19 @@ from obverse.cli import (
     harness,
     lens,
     merge,
+    prefs,
+    red_team,
+    sample,
+    score,
     show,
     sweep_layers,
     trace,
+    train,
     undo,
 )
 from obverse.cli import list as listing
 from obverse.cli.bench import bench_app
+from obverse.cli.repro import repro_app
 from obverse.core import package_version
 
 _EPILOG = """
@@ -44,7 +50,7 @@ _EPILOG = """
 
 app = typer.Typer(
     name="obverse",
-    help="Measure, locate and edit facts in language models, and verify an edit from both sides.",
+    help="Measure, teach, locate and edit facts in language models, and verify an edit from both sides.",
     epilog=_EPILOG,
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -78,6 +84,11 @@ for _name, _command, _examples in (
     ("edit-fit", edit_fit.edit_fit, edit_fit.EPILOG),
     ("harness", harness.harness, harness.EPILOG),
     ("sweep-layers", sweep_layers.sweep_layers, sweep_layers.EPILOG),
+    ("train", train.train, train.EPILOG),
+    ("score", score.score, score.EPILOG),
+    ("sample", sample.sample, sample.EPILOG),
+    ("prefs", prefs.prefs, prefs.EPILOG),
+    ("red-team", red_team.red_team, red_team.EPILOG),
     ("apply", apply.apply, apply.EPILOG),
     ("merge", merge.merge, merge.EPILOG),
     ("undo", undo.undo, undo.EPILOG),
@@ -88,6 +99,7 @@ for _name, _command, _examples in (
 
 app.add_typer(bench_app, name="bench")
 app.add_typer(facts.facts_app, name="facts")
+app.add_typer(repro_app, name="repro")
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""What there is: methods, built-in models, known relations."""
+"""What there is: methods, objectives, scorers, built-in models, known relations."""
 
 from __future__ import annotations
 
 import inspect
 from typing import Literal
 
-What = Literal["methods", "models", "relations"]
+What = Literal["methods", "objectives", "scorers", "models", "relations"]
 
 
 def catalogue(what: What) -> list[tuple[str, str]]:
@@ -15,6 +15,14 @@ def catalogue(what: What) -> list[tuple[str, str]]:
             from obverse.editing import editors
 
             return [(name, _first_line(editors.load(name))) for name in editors.names()]
+        case "objectives":
+            from obverse.training import objectives
+
+            return [(name, _first_line(objectives.load(name))) for name in objectives.names()]
+        case "scorers":
+            from obverse.measuring.scorers import scorers
+
+            return [(name, _first_line(scorers.load(name))) for name in scorers.names()]
         case "models":
             from obverse.model.builtin import BUILTINS
 
