@@ -135,6 +135,7 @@ def curves(lines: Sequence[Curve]) -> Figure:
                 color=color, label=line.name, marker="o", markersize=3, linewidth=1.2, capsize=2,
             )  # fmt: skip
         _by_score(axes)
+        axes.set_xticks(sorted({rate for line in lines for rate in line.rates}))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.set_xlabel("segments with a flipped label")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=7)
