@@ -3,11 +3,12 @@
     python -m benchmarks.train --json [--only bico,awr] [--length 1024 --batch 1]
 
 One random Llama, rows of one corpus, one trainer. The objectives take turns, a few whole steps each (data, forward,
-backward, AdamW), in an order drawn anew each round, so that a slow moment of the machine hits all. Tokens are those
-of the rows as they were packed, before an objective masks or lengthens them. A ratio is the quotient of medians over
-rounds, with a 95 % bootstrap interval over rounds. `ratio` is by processor time of all threads, which other work
-beside hardly changes; `ratio_wall` by wall time, the one to look at on an idle machine, and on a GPU. "bico-
-published" is the released eager program (`benchmarks.eager_bico`).
+backward, AdamW), in an order drawn anew each round; each has next-token prediction right before or after it, so that
+a slow moment of the machine hits both. Tokens are those of the rows as they were packed, before an objective masks or
+lengthens them. A ratio is the median over rounds of such a pair's, with a 95 % bootstrap interval over rounds.
+`ratio` is by processor time of all threads, which other work beside hardly changes; `ratio_wall` by wall time, the
+one to look at on an idle machine, and on a GPU. "bico-published" is the released eager program
+(`benchmarks.eager_bico`).
 
 The model has the proportions of GPT-2 with 124 M parameters: as wide, with two blocks instead of twelve and a sixth
 of the vocabulary, so that attention, blocks and vocabulary have about the shares of a step that they have there.
@@ -128,26 +129,28 @@ def _objective(name: str, documents: Sequence[ScoredText]) -> Objective:
 def compare(names: Sequence[str], length: int, batch: int, steps: int, rounds: int) -> dict[str, Any]:
     """Train under each objective in turn; returns ratios, intervals and times."""
     with tempfile.TemporaryDirectory() as folder:
-        crew = [*trainers((BASE, *names), Path(folder), length, batch, steps)]
-        seconds, order = {name: np.zeros((rounds, 2)) for name, _, _ in crew}, np.random.default_rng(SEED)
+        (_, *base), *crew = trainers((BASE, *names), Path(folder), length, batch, steps)
+        beside, seconds = ({name: np.zeros((rounds, 2)) for name in names} for _ in range(2))
+        order = np.random.default_rng(SEED)
         for turn in range(-1, rounds):  # the first to warm up
             for place in order.permutation(len(crew)):
-                name, trainer, clock = crew[place]
-                trainer.train()
-                if turn >= 0:
-                    seconds[name][turn] = clock.seconds
-            if turn >= 0:
-                spent = ", ".join(f"{name} {cpu:.1f}" for name, (cpu, _) in _medians(seconds, turn + 1).items())
-                sys.stderr.write(f"round {turn + 1} of {rounds}, median CPU-s: {spent}\n")
+                name, *own = crew[place]
+                pair = [(base, beside), (own, seconds)]
+                for (trainer, clock), kept in pair if order.random() < 0.5 else reversed(pair):
+                    trainer.train()
+                    kept[name][max(turn, 0)] = clock.seconds
+            spent = ", ".join(f"{name} {cpu:.1f}" for name, (cpu, _) in _medians(seconds, turn + 1).items())
+            sys.stderr.write(f"round {turn + 1} of {rounds}, median CPU-s: {spent}\n")
     tokens = length * batch * steps
-    found = {name: _ratios(seconds[BASE], seconds[name]) for name in names}
+    found = {name: _ratios(beside[name] / seconds[name]) for name in names}
+    seconds[BASE] = np.concatenate([*beside.values()])
     return {
         "ratio": {name: cpu[0] for name, (cpu, _) in found.items()},
         "ratio_wall": {name: wall[0] for name, (_, wall) in found.items()},
         "interval": {name: cpu[1:] for name, (cpu, _) in found.items()},
         "interval_wall": {name: wall[1:] for name, (_, wall) in found.items()},
         "bar": {name: BARS[name] for name in names if name in BARS},
-        "tokens_per_second": {name: round(tokens / wall) for name, (_, wall) in _medians(seconds, rounds).items()},
+        "tokens_per_second": {name: round(tokens / np.median(times[:, 1])) for name, times in seconds.items()},
         "length": length,
         "batch": batch,
         "rounds": rounds,
@@ -157,14 +160,14 @@ def compare(names: Sequence[str], length: int, batch: int, steps: int, rounds: i
 
 
 def _medians(seconds: dict[str, np.ndarray], rounds: int) -> dict[str, np.ndarray]:
-    return {name: np.median(times[:rounds], 0) for name, times in seconds.items()}
+    return {name: np.median(times[: rounds or 1], 0) for name, times in seconds.items()}
 
 
-def _ratios(base: np.ndarray, other: np.ndarray) -> list[list[float]]:
-    """Return, for processor and wall time, the ratio of medians and its interval over resampled rounds."""
-    draws = np.random.default_rng(SEED).integers(len(base), size=(5000, len(base)))
-    drawn = np.quantile(np.median(base[draws], 1) / np.median(other[draws], 1), (0.025, 0.975), axis=0)
-    whole = np.median(base, 0) / np.median(other, 0)
+def _ratios(pairs: np.ndarray) -> list[list[float]]:
+    """Return, for processor and wall time, the median ratio and its interval over resampled rounds."""
+    draws = np.random.default_rng(SEED).integers(len(pairs), size=(5000, len(pairs)))
+    drawn = np.quantile(np.median(pairs[draws], 1), (0.025, 0.975), axis=0)
+    whole = np.median(pairs, 0)
     return [[round(float(value), 3) for value in (whole[i], *drawn[:, i])] for i in (0, 1)]
 
 
