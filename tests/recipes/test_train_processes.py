@@ -71,7 +71,7 @@ def launched(folder, name, kind=None, stop=0):
         text=True,
         check=False,
     )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert ran.returncode == 0, ran.stderr
 
 
 @pytest.fixture(scope="module")

@@ -84,9 +84,10 @@ def run_train(request: TrainRequest, announce: Callable[[TrainPlan], None] = lam
         KeyboardInterrupt: If it was interrupted; a checkpoint was written.
     """
     config, steps = request.config, Steps()
+    args = training_arguments(config, request.out / "checkpoints")  # first: from here on a process knows which it is
     _check_folder(request)
-    ready = _prepare(request, steps)
-    lm, args = ready.lm, ready.args
+    ready = _prepare(request, args, steps)
+    lm = ready.lm
     with _opened(request, ready.about) as run:
         model = to_train(lm, config.model.lora, ready.new_tokens, config.seed)
         begun = checkpoints(request.out / "checkpoints")
@@ -136,10 +137,9 @@ class _Ready:
     measured: list[MeasureEvery]
 
 
-def _prepare(request: TrainRequest, steps: Steps) -> _Ready:
+def _prepare(request: TrainRequest, args: TrainingArguments, steps: Steps) -> _Ready:
     """Do what may fail by a mistake in the settings or the corpus; the run's folder is not touched."""
     config, start = request.config, now()
-    args = training_arguments(config, request.out / "checkpoints")
     kind, asked = objectives.load(config.objective_name), config.objective_settings
     with _first():
         with steps.step("Reading the corpus"):
