@@ -199,6 +199,18 @@ def test_part_a_sees_what_stands_after_it_only_with_prefix(made):
         assert (not torch.equal(one, two)) == reaches
 
 
+@pytest.mark.parametrize("positions", ["original", "blank"])
+def test_padding_does_not_change_what_a_span_sees(made, positions):
+    """Positions that jump are not those of several texts, whether or not there is a mask to say so."""
+    lm, objective = made(positions=positions)
+    draws = np.random.default_rng(0)
+    rows = [objective.corrupt(row(range(1, length)), draws) for length in (20, 30)]
+    with torch.no_grad():
+        alone = sum(float(objective(lm.model, collate([one], EOS)).total) for one in rows)
+        together = float(objective(lm.model, collate(rows, EOS)).total)
+    assert alone == pytest.approx(together, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "settings", [{"rate": 0}, {"rate": 1}, {"longest": 0}, {"mean_length": 0}, {"sentences": 0.7, "suffix": 0.5}]
 )

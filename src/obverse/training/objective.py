@@ -85,7 +85,8 @@ class Objective(nn.Module):
     def output(self, model: nn.Module, batch: Batch) -> Any:
         """Run the model on a batch; returns its output, with ``logits``."""
         given = {"position_ids": batch["position_ids"]} if "position_ids" in batch else {}
-        mask = None if bool(batch["attention_mask"].all()) else batch["attention_mask"]
+        # Without a mask, positions that jump would be taken for those of several texts in one row.
+        mask = None if not given and bool(batch["attention_mask"].all()) else batch["attention_mask"]
         return model(input_ids=batch["input_ids"], attention_mask=mask, use_cache=False, **given)
 
     def loss(self, output: Any, batch: Batch) -> Loss:
