@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from families import FAMILIES
@@ -99,6 +99,7 @@ def calls(draw):
 
 @settings(max_examples=60)
 @given(calls(), st.integers(0, 2**31))
+@example((torch.tensor([[True, True, False]]), None, torch.tensor([[0, 1, 0]]), None, 1), 0)  # places that jump back
 def test_scores_depend_on_distance_alone(call, seed):
     """Attention by pattern = the softmax of q_m R(-|m - n|) k_n, spelled out in complex numbers; gradients too."""
     visible, prefix, positions, window, shared = call

@@ -146,9 +146,9 @@ def test_positions_that_go_back_are_turned_by_their_distance(tiny_lm):
 
 
 def test_positions_that_count_on_need_no_whole_masks():
-    counted = torch.tensor([[0, 1, 2, 3], [4, 6, 6, 0]])
-    assert Pattern.of(torch.tensor([[True] * 4, [True, True, False, False]]), None, counted).positions is None
-    assert Pattern.of(torch.ones(2, 4, dtype=torch.bool), None, counted).positions is not None
+    visible = torch.tensor([[True] * 4, [True, True, False, False]])
+    assert Pattern.of(visible, None, torch.tensor([[0, 1, 2, 3], [4, 6, 6, 7]])).positions is None
+    assert Pattern.of(visible, None, torch.tensor([[0, 1, 2, 3], [4, 6, 6, 0]])).positions is not None
 
 
 @pytest.mark.parametrize("family", ["mistral", "gemma3", "gpt_neo"])

@@ -43,7 +43,7 @@ class Pattern:
         fused: bool = True,
     ) -> Pattern:
         """Make a pattern, and look once at what would else be asked in every block; arguments as the class has."""
-        if positions is not None and _counting(visible, positions.expand_as(visible)):
+        if positions is not None and _counting(positions):
             positions = None
         causal = prefix is not None and positions is None and not bool(prefix.any())
         whole = prefix is None and bool(visible.all())
@@ -98,8 +98,6 @@ class Pattern:
         return Pattern(self.visible.to(device), prefix, positions, self.flip, self.fused, self.causal, self.whole)
 
 
-def _counting(visible: Bool[Tensor, "batch pos"], positions: Int[Tensor, "batch pos"]) -> bool:
-    """Whether position ids stand in the order of the tokens (those of trailing padding do not count)."""
-    real = visible | (positions > 0)
-    before = positions.masked_fill(~real, -1).cummax(1).values
-    return bool((positions >= before)[real].all())
+def _counting(positions: Int[Tensor, "batch pos"]) -> bool:
+    """Whether position ids stand in the order of the tokens."""
+    return bool((positions.diff(dim=1) >= 0).all())
