@@ -18,16 +18,16 @@ def _python(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_loads_no_torch_and_is_quick():
     code = (
-        "import sys, time; began = time.process_time()\n"  # not the clock: other tests run beside
+        "import sys, time; began = time.perf_counter()\n"
         "from obverse.cli.main import app\n"
         "try: app(['edit', '--help'])\n"
         "except SystemExit: pass\n"
         "heavy = [n for n in ('torch', 'transformers', 'numpy') if n in sys.modules]\n"
-        "print('\\n', heavy, time.process_time() - began, sep='|')"
+        "print('\\n', heavy, time.perf_counter() - began, sep='|')"
     )
-    runs = [_python(code).stdout.rsplit("|", 2) for _ in range(3)]
+    runs = [_python(code).stdout.rsplit("|", 2) for _ in range(8)]  # the quickest: other tests run beside
     assert all(run[1] == "[]" for run in runs)
-    assert min(float(run[2]) for run in runs) < 0.7  # 0.35 on an idle machine; a busy core takes longer for the same
+    assert min(float(run[2]) for run in runs) < 0.5
 
 
 def test_importing_the_package_is_quick_and_light():
