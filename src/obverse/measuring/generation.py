@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from obverse.measuring.likelihood import Around, unchanged
+from obverse.measuring.shared import Before
 from obverse.model.partial import accepted, head_sees
 from obverse.model.tokens import encode_all, pad, pad_id
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _NUCLEUS = 256
 """Tokens looked at first for a nucleus."""
+
+_WORTH = 0.75
+"""Share of a batch's rows still going on at which the others are dropped; to drop them copies the cache."""
 
 
 @torch.no_grad()
@@ -35,6 +39,9 @@ def continuations(
     banned: Sequence[int] = (),
     at_least: Sequence[int] = (),
     keep_end: bool = False,
+    stop: Callable[[Sequence[int]], bool] | None = None,
+    shrink: bool = False,
+    before: Before | None = None,
 ) -> list[list[int]]:
     """Continue rows of tokens.
 
@@ -50,6 +57,10 @@ def continuations(
         banned: Token ids never chosen.
         at_least: For each row, how many tokens to add before an end token may be chosen.
         keep_end: Whether the end token that cuts a row is given back with it.
+        stop: Says of the new tokens of a row, after each, whether it ends with the last of them.
+        shrink: Whether rows that have ended are soon computed no longer. Not where hooks tell the rows of a batch
+            apart, and not with a generator, which is left in the same state whatever was drawn.
+        before: Tokens that stand before all rows, read already; the rows are then of one length.
 
     Returns:
         The new tokens of each row.
@@ -59,28 +70,50 @@ def continuations(
     last = [len(row) - 1 for row in rows]
     padded = pad(rows, pad_id(lm.tokenizer), lm.device, last)
     cache, mask, positions = DynamicCache(), padded.mask, padded.positions
-    index, column = torch.arange(len(rows), device=lm.device), torch.full((len(rows),), -1, device=lm.device)
-    ids, chosen, ends = padded.ids, list[Tensor](), end_tokens(lm)
-    ended = torch.zeros(len(rows), dtype=torch.bool, device=lm.device)
+    if before is not None:
+        cache, mask, positions = before.cache(len(rows)), before.seen(mask), positions + before.length
+    ids, ends = padded.ids, end_tokens(lm)
+    over, written = set[int](), [list[int]() for _ in rows]
+    live = torch.arange(len(rows), device=lm.device)  # the row that each row of the batch is
     shortest = torch.tensor(at_least or [0] * len(rows), device=lm.device)
     for step in range(new_tokens):
-        with head_sees(lm.model, index, column):
+        with head_sees(lm.model, torch.arange(len(live), device=lm.device), torch.full_like(live, -1)):
             extra = accepted(lm.model, position_ids=positions)
             output = lm.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra)
         logits = output.logits[0].float()
         if banned:
             logits[:, list(banned)] = -torch.inf
         if at_least and ends:
-            too_soon = (shortest > step).nonzero()
+            too_soon = (shortest[live] > step).nonzero()
             logits[too_soon, torch.tensor(sorted(ends), device=lm.device)] = -torch.inf
-        ids = _choose(logits / temperature, top_k, top_p, generator if draws is None else draws[:, step])
-        chosen.append(ids)
-        ended |= torch.isin(ids[:, 0], torch.tensor(sorted(ends), device=lm.device))
-        if generator is None and bool(ended.all()):  # a generator is to be left in the same state whatever was drawn
-            break
-        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], -1)
+        ids = _choose(logits / temperature, top_k, top_p, generator if draws is None else draws[live, step])
+        for row, token in zip(live.tolist(), ids[:, 0].tolist(), strict=True):
+            _add(token, row, written, over, ends, stop)
+        mask = torch.cat([mask, mask.new_ones(len(live), 1)], -1)
         positions = positions[:, -1:] + 1
-    return [_until(row, ends, keep_end) for row in torch.cat(chosen, -1).tolist()]
+        if generator is None and len(over) == len(rows):
+            break
+        if generator is None and shrink:
+            going = torch.tensor([i for i, row in enumerate(live.tolist()) if row not in over], device=lm.device)
+            if len(going) <= _WORTH * len(live):
+                cache.batch_select_indices(going)
+                live, ids, mask, positions = live[going], ids[going], mask[going], positions[going]
+    return [_until(row, ends, keep_end) for row in written]
+
+
+def _add(
+    token: int,
+    row: int,
+    written: Sequence[list[int]],
+    over: set[int],
+    ends: set[int],
+    stop: Callable[[Sequence[int]], bool] | None,
+) -> None:
+    """Add a token to what is written of a row, unless it has ended, and see whether it ends with that."""
+    if row not in over:
+        written[row].append(token)
+        if token in ends or (stop is not None and stop(written[row])):
+            over.add(row)
 
 
 def _choose(logits: Tensor, top_k: int, top_p: float, source: torch.Generator | Tensor | None) -> Tensor:

@@ -72,7 +72,6 @@ class TopToken:
     probability: float
 
 
-@torch.no_grad()
 def likelihoods(
     lm: LanguageModel,
     pairs: Sequence[tuple[str, str]],
@@ -93,13 +92,26 @@ def likelihoods(
     Returns:
         One result a pair, in the order given.
     """
-    rows = _rows(join_all(lm.tokenizer, pairs), variants or [None] * len(pairs))
+    return likelihoods_of(lm, join_all(lm.tokenizer, pairs), label, variants=variants, around=around)
+
+
+@torch.no_grad()
+def likelihoods_of(
+    lm: LanguageModel,
+    joined: Sequence[Joined],
+    label: str = "",
+    *,
+    variants: Sequence[int | None] | None = None,
+    around: Around = unchanged,
+) -> list[Likelihood]:
+    """Return `likelihoods` of pairs that are tokens already; before each target stands one token at least."""
+    rows = _rows(joined, variants or [None] * len(joined))
     batches = _batches(rows, lm.vocab)
     results: dict[int, Likelihood] = {}
     for batch in track(batches, label) if label else batches:
         with around([row.variant for row in batch]):
             results.update(_score(lm, batch))
-    return [results[i] for i in range(len(pairs))]
+    return [results[i] for i in range(len(joined))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,8 @@ def expected_maximum(scores: Sequence[float], k: int = GROUPS) -> float:
     groups = len(scores) // k
     if groups == 0:
         return max(scores)
-    return float(np.asarray(scores[: groups * k]).reshape(k, groups).max(0).mean())
+    mean = float(np.asarray(scores[: groups * k]).reshape(k, groups).max(0).mean())
+    return min(mean, max(scores))  # a sum of equal numbers, divided again, can round upwards
 
 
 def _json(value: Interval | float) -> Any:
