@@ -29,7 +29,9 @@ from obverse.cli import (
 )
 from obverse.cli import list as listing
 from obverse.cli.bench import bench_app
+from obverse.cli.remote import remote_app
 from obverse.cli.repro import repro_app
+from obverse.cli.reversal import reversal_app
 from obverse.core import package_version
 
 _EPILOG = """
@@ -100,6 +102,8 @@ for _name, _command, _examples in (
 app.add_typer(bench_app, name="bench")
 app.add_typer(facts.facts_app, name="facts")
 app.add_typer(repro_app, name="repro")
+app.add_typer(reversal_app, name="reversal")
+app.add_typer(remote_app, name="remote")
 
 
 def main() -> None:

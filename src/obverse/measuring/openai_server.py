@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from email.message import Message
-from http.client import HTTPException
-from typing import Any, NoReturn, cast
-from urllib.parse import urlsplit
+from typing import Any, cast
 
-from obverse.core import ConfigError, JsonValue, ObverseError, seed_for, track
+from obverse.core import JsonValue, seed_for, track
+from obverse.measuring.openai_http import ServerError, Wire
 from obverse.measuring.reference_kl import Drawn, TextSource
+from obverse.measuring.throttle import Throttle
 
-_log = logging.getLogger(__name__)
+__all__ = ["AT_ONCE", "BYTES_A_TOKEN", "Completion", "CompletionServer", "ServerError", "ServerSource"]
 
 AT_ONCE = 8
 """Completions asked for in one request."""
 
-_LOCAL = ("localhost", "127.0.0.1", "::1")
-_LONGEST_WAIT = 60.0
-
-
-class ServerError(ObverseError):
-    """A server refused, could not be reached, or answered with something else than was asked."""
+BYTES_A_TOKEN = 4
+"""Bytes of English that make a token, about; for the pace and for estimates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +41,16 @@ class Completion:
 
 
 class CompletionServer:
-    """A model on a server.
-
-    Requests that fail for a moment (429, 5xx, a broken connection, a cut answer, no answer in time) are sent again,
-    after as long as the server says, else after 1, 2, 4, ... seconds.
+    """A model on a server: continues prompts, and answers in a chat. Requests are sent again as `Wire` says.
 
     Args:
         url: Address of the protocol's root, e.g. ``http://localhost:8000/v1``.
         model: What the server calls the model.
-        key: Secret sent to the server; it stands in no message and no record. Only sent to this machine or by https.
+        key: Secret sent to the server; see `Wire`.
         timeout: Seconds to wait for an answer.
         tries: How often a request is sent before giving up.
         sleep: Waits so many seconds.
+        throttle: Pace of requests and tokens; none by default.
 
     Raises:
         ConfigError: If the address is none, or a key would be sent over the network unencrypted.
@@ -75,21 +65,10 @@ class CompletionServer:
         timeout: float = 120.0,
         tries: int = 7,
         sleep: Callable[[float], object] = time.sleep,
+        throttle: Throttle | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"{url!r} is no address of a server.", "Write for example http://localhost:8000/v1.")
-        if parts.username or parts.password or parts.query:
-            raise ConfigError("The address of a server may hold no password and no query.", "Set OPENAI_API_KEY.")
-        local = parts.hostname in _LOCAL
-        if key and parts.scheme == "http" and not local:
-            raise ConfigError(
-                f"A key would be sent to {parts.hostname} unencrypted.", "Use https, or unset OPENAI_API_KEY."
-            )
-        self.url, self.model = url.rstrip("/"), model
-        self._key, self._timeout, self._tries, self._sleep = key, timeout, tries, sleep
-        proxy = [urllib.request.ProxyHandler({})] if local else []
-        self._open = urllib.request.build_opener(_NoRedirect, *proxy).open
+        self._wire = Wire(url, key=key, timeout=timeout, tries=tries, sleep=sleep, throttle=throttle)
+        self.url, self.model = self._wire.url, model
 
     def __repr__(self) -> str:
         """Return address and model; never the key."""
@@ -107,6 +86,7 @@ class CompletionServer:
         stop: Sequence[str] = (),
         logprobs: bool = False,
         echo: bool = False,
+        fewer: bool = False,
     ) -> list[Completion]:
         """Let the server continue a prompt.
 
@@ -120,6 +100,7 @@ class CompletionServer:
             stop: Texts that end a continuation, at most four.
             logprobs: Whether to ask for tokens and their log-probabilities.
             echo: Whether the prompt is given back with the text, and its log-probabilities.
+            fewer: Whether fewer continuations will do, one at least: some servers write one whatever is asked.
 
         Raises:
             ServerError: If the server refuses, is not there, or does not give what was asked.
@@ -132,69 +113,73 @@ class CompletionServer:
         asked |= {"stop": list(stop)} if stop else {}
         asked |= {"logprobs": 1} if logprobs else {}
         asked |= {"echo": True} if echo else {}
-        return self._post("/completions", asked, lambda found: _completions(found, n, logprobs))
+        return self._post("/completions", asked, lambda found: _completions(found, n, logprobs, fewer))
+
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        n: int = 1,
+        max_tokens: int = 64,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> list[Completion]:
+        """Let the server answer in a chat.
+
+        Args:
+            messages: What was said so far, each with ``role`` and ``content``.
+            n: How many answers.
+            max_tokens: Their tokens at most.
+            temperature: What logits are divided by; 0 is greedy.
+            seed: Seed of the draws, for servers that take one.
+            stop: Texts that end an answer, at most four.
+
+        Returns:
+            One answer at least and ``n`` at most: some servers give one whatever they are asked for.
+
+        Raises:
+            ServerError: If the server refuses, is not there, or does not give what was asked.
+        """
+        asked: dict[str, Any] = {
+            "model": self.model, "messages": [dict(one) for one in messages], "n": n, "max_tokens": max_tokens,
+            "temperature": temperature,
+        }  # fmt: skip
+        asked |= {"seed": seed % 2**31} if seed is not None else {}
+        asked |= {"stop": list(stop)} if stop else {}
+        return self._post("/chat/completions", asked, lambda found: _messages(found, n))
 
     def _post(self, path: str, asked: Mapping[str, Any], read: Callable[[Any], list[Completion]]) -> list[Completion]:
-        body, why = json.dumps(asked).encode(), "none was sent"
-        for attempt in range(1, self._tries + 1):
-            request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
-            if self._key:
-                request.add_unredirected_header("Authorization", f"Bearer {self._key}")
-            try:
-                with self._open(request, timeout=self._timeout) as response:
-                    return read(json.loads(response.read()))
-            except urllib.error.HTTPError as error:
-                with error:
-                    if error.code not in (408, 409, 425, 429) and error.code < 500:
-                        _refused(self.url, error, self._key)
-                    why, wait = f"status {error.code}", _asked_wait(error.headers)
-            except (OSError, HTTPException, ValueError) as error:  # no connection, a broken one, half an answer
-                why, wait = f"{type(error).__name__}: {error}", None
-            if attempt < self._tries:
-                wait = min(_LONGEST_WAIT, 2.0 ** (attempt - 1) if wait is None else wait)
-                _log.info("%s: %s; trying again in %.0f s.", self, why, wait)
-                self._sleep(wait)
-        raise ServerError(
-            f"{self.url} gave no answer in {self._tries} tries; the last time: {why}.",
-            "See that the server runs and is not overloaded; what is done so far is kept where a folder was given.",
-        )
+        body = json.dumps(asked).encode()
+        tokens = len(body) // BYTES_A_TOKEN + asked["n"] * asked["max_tokens"]
+        return self._wire.send("POST", path, read, body=body, tokens=tokens)
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows nowhere: a POST would turn into a GET, and texts would go to a host that nobody named."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
-def _asked_wait(headers: Message | None) -> float | None:
+def _messages(found: Any, n: int) -> list[Completion]:
+    """Read the answers of a chat; what a model refuses to say is in a field of its own on some servers."""
     try:
-        seconds = float((headers or {}).get("Retry-After", ""))
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+        made = [
+            Completion(
+                cast("str", one["message"].get("content") or one["message"].get("refusal") or ""),
+                ended=one.get("finish_reason") == "stop",
+            )
+            for one in found["choices"][:n]
+        ]
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ValueError(f"an answer of another form ({error!r})") from error
+    if not made:
+        raise ValueError("no answer among the choices")
+    return made
 
 
-def _refused(url: str, error: urllib.error.HTTPError, key: str | None) -> NoReturn:
-    try:
-        said = error.read(2000).decode("utf-8", "replace").replace(key or "\0", "***")  # some give a bad key back
-    except (OSError, HTTPException):
-        said = ""
-    hints = {
-        401: "Set OPENAI_API_KEY to the server's key.",
-        403: "Set OPENAI_API_KEY to a key that may use this model.",
-        404: "See that the address ends in /v1, and that the server knows the model by this name.",
-    }
-    hint = "Give the address it points to." if error.code < 400 else hints.get(error.code, "Ask for what it can do.")
-    raise ServerError(f"{url} refuses (status {error.code}): {said.strip()[:300] or error.reason}", hint)
-
-
-def _completions(found: Any, n: int, logprobs: bool) -> list[Completion]:
+def _completions(found: Any, n: int, logprobs: bool, fewer: bool) -> list[Completion]:
     """Read an answer; a ValueError makes the request be sent again."""
     try:
         made = [_completion(choice, logprobs) for choice in found["choices"]]
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"an answer of another form ({error!r})") from error
+    if fewer and made:
+        return made[:n]
     if len(made) != n:
         raise ValueError(f"{len(made)} texts where {n} were asked for")
     return made
