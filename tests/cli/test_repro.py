@@ -24,3 +24,14 @@ def test_mistakes_end_with_2() -> None:
         result = CliRunner().invoke(repro_app, given)
         assert result.exit_code == 2
         assert words in result.output
+
+
+def test_mistakes_about_the_reversal_curse_end_with_2() -> None:
+    for given, words in (
+        (["reversal", "--preset", "huge"], "huge"),
+        (["reversal", "--only", "claim7"], "claim7"),
+        (["reversal", "--preset", "smoke", "--set", "training.max_steps=4"], "max_steps"),
+    ):
+        result = CliRunner().invoke(repro_app, given)
+        assert result.exit_code == 2
+        assert words in result.output

@@ -12,7 +12,8 @@ from obverse.recipes.repro_phf_claims import verdicts
 from obverse.recipes.repro_phf_gpu import gpu_commands
 from obverse.recipes.repro_phf_plan import CLAIMS, PHFSettings, Trial, check_claims, load_settings, trials
 from obverse.recipes.repro_phf_results import Measured, Results, Samples, score, score_ratio
-from obverse.recipes.repro_phf_tables import markdown, sheets
+from obverse.recipes.repro_phf_tables import sheets
+from obverse.recipes.repro_sheet import markdown
 
 TINY = [
     "corpus.documents=40", "held_out=8", "vocabulary=300", "length=32", "model={n_embd: 8, n_layer: 1, n_head: 2}",

@@ -22,6 +22,18 @@ PHF_EPILOG = """
 - `obverse repro phf --preset gpu`: print the commands of the paper's setting
 """
 
+REVERSAL_EPILOG = """
+**Examples**
+
+- `obverse repro reversal --preset smoke`: the curse, and reversed sentences against it; about a minute on two cores
+
+- `obverse repro reversal --only claim1`: five seeds, and ten times the training
+
+- `obverse repro reversal`: ten objectives against it as well
+
+- `obverse repro reversal --only claim2 --seeds 1 --set mitigations.steps=400`: a quick look at all of them
+"""
+
 PEP8_EPILOG = """
 **Examples**
 
@@ -85,6 +97,47 @@ def phf(
         print_json(result.to_json())
     else:
         print_phf(console, result)
+
+
+@repro_app.command("reversal", epilog=REVERSAL_EPILOG)
+@command
+def reversal(
+    preset: Annotated[str, typer.Option(help="The scale: smoke or demo.")] = "demo",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder; a stopped run goes on, seeds may join. \\[default: runs/repro-reversal-PRESET]"
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="How often each model is trained. \\[default: the preset's]")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Claims to try: claim1, claim2. \\[default: all of the preset]")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that train, one thread each.")] = 2,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the preset as key=value, e.g. mitigations.steps=400; repeatable."),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """The reversal curse: a model trained on "A is B" does not know who B is; which objectives lift that?
+
+    Trains small models from scratch on people who do not exist, asks each in both directions, and judges each claim; a
+    verdict can come out either way.
+    """
+    from obverse.cli.repro_tables import print_reversal, print_reversal_plan
+    from obverse.recipes.repro_reversal import ReversalReproRequest, run_repro_reversal
+
+    console = notes() if json else results()
+    claims = [name.strip() for name in only.split(",")] if only else []
+    request = ReversalReproRequest(preset, out, seeds, claims, workers, setting or ())
+    result = run_repro_reversal(request, lambda plan: print_reversal_plan(console, plan, workers))
+    if json:
+        print_json(result.to_json())
+    else:
+        print_reversal(console, result)
 
 
 @repro_app.command("phf-pep8", epilog=PEP8_EPILOG)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from obverse.cli.tables import duration, grid, table
-from obverse.recipes.repro_phf_tables import verdict_sheet
+from obverse.recipes.repro_sheet import verdict_sheet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from obverse.recipes.repro import Verdict
     from obverse.recipes.repro_phf import PHFPlan, PHFResult
     from obverse.recipes.repro_phf_pep8_results import PEP8Result
-    from obverse.recipes.repro_phf_tables import Sheet
+    from obverse.recipes.repro_reversal import ReversalPlan, ReversalReproResult
+    from obverse.recipes.repro_sheet import Sheet
 
 _STYLES = {"held": "green", "did not hold": "red", "open": "yellow"}
 
@@ -35,8 +36,28 @@ def print_phf_plan(console: Console, plan: PHFPlan, workers: int) -> None:
     console.print(grid(rows))
 
 
+def print_reversal_plan(console: Console, plan: ReversalPlan, workers: int) -> None:
+    """Print what will be done."""
+    rows = [
+        ("claims", ", ".join(plan.claims)),
+        ("models", f"{plan.trials}, {plan.done} of them asked already; {workers} at a time"),
+        ("people", f"{plan.scale.entities} of each group, made up; others for each seed"),
+        ("folder", str(plan.folder)),
+    ]
+    console.print(grid(rows))
+
+
+def print_reversal(console: Console, result: ReversalReproResult) -> None:
+    """Print tables, verdicts, and where everything is."""
+    _print_result(console, result)
+
+
 def print_phf(console: Console, result: PHFResult) -> None:
     """Print tables, verdicts, and where everything is."""
+    _print_result(console, result)
+
+
+def _print_result(console: Console, result: PHFResult | ReversalReproResult) -> None:
     for sheet in result.sheets:
         _print_sheet(console, sheet)
     _print_verdicts(console, result.verdicts)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+import yaml
 
-from obverse.core import Interval, ObverseError, Progress
+from obverse.core import ConfigError, Interval, ObverseError, Progress, UnknownName
 
 Outcome = Literal["held", "did not hold", "open"]
 
@@ -62,6 +64,28 @@ class Verdict:
             "bound": self.bound,
             "side": "above" if self.above else "below",
         }
+
+
+def read_preset(paper: str, preset: str, seeds: int | None = None) -> Mapping[str, Any]:
+    """Return the settings that a preset of a paper's reproduction has.
+
+    Args:
+        paper: First part of the file's name.
+        preset: Its name.
+        seeds: The number asked for, to be checked; None if none was.
+
+    Raises:
+        UnknownName: If there is no such preset.
+        ConfigError: If nothing would be trained.
+    """
+    folder, begin = files("obverse") / "configs" / "repro", f"{paper}-"
+    known = sorted(file.name[len(begin) : -5] for file in folder.iterdir() if file.name.startswith(begin))
+    if preset not in known:
+        raise UnknownName.among("preset", preset, known)
+    if seeds is not None and seeds < 1:
+        raise ConfigError(f"--seeds {seeds} trains nothing.", "Give at least 1.")
+    read: Mapping[str, Any] = yaml.safe_load((folder / f"{begin}{preset}.yaml").read_text("utf-8"))
+    return read
 
 
 def interval_json(found: Interval) -> dict[str, Any]:

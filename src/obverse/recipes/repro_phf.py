@@ -14,8 +14,9 @@ from obverse.recipes.repro import Verdict, spread
 from obverse.recipes.repro_phf_claims import verdicts
 from obverse.recipes.repro_phf_plan import REFERENCE, PHFSettings, Trial, check_claims, load_settings, trials
 from obverse.recipes.repro_phf_results import Measured, Results
-from obverse.recipes.repro_phf_tables import Sheet, markdown, sheets
+from obverse.recipes.repro_phf_tables import sheets
 from obverse.recipes.repro_phf_train import Work, prepare
+from obverse.recipes.repro_sheet import Sheet, markdown
 from obverse.recipes.steps import Steps
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from obverse.core import Interval, write_whole
 from obverse.recipes.repro import Verdict, t_interval
 from obverse.recipes.repro_phf_results import Samples, score_ratio
-from obverse.recipes.repro_phf_tables import Sheet, markdown, span
+from obverse.recipes.repro_sheet import Sheet, markdown, span
 
 ALIGNED, MISALIGNED = "<|aligned|>", "<|misaligned|>"
 

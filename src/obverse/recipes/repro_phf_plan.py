@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, model_validator
 
 from obverse.core import Config, ConfigError, UnknownName, build
 from obverse.data.synthetic_pii import PIICorpus
+from obverse.recipes.repro import read_preset
 
 Preset = Literal["smoke", "demo"]
 
@@ -170,13 +169,7 @@ def load_settings(preset: str, seeds: int | None = None, overrides: Sequence[str
         UnknownName: If there is no such preset.
         ConfigError: With every mistake in the overrides.
     """
-    folder = files("obverse") / "configs" / "repro"
-    known = sorted(file.name[4:-5] for file in folder.iterdir() if file.name.startswith("phf-"))
-    if preset not in known:
-        raise UnknownName.among("preset", preset, known)
-    if seeds is not None and seeds < 1:
-        raise ConfigError(f"--seeds {seeds} trains nothing.", "Give at least 1.")
-    read: Mapping[str, Any] = yaml.safe_load((folder / f"phf-{preset}.yaml").read_text("utf-8"))
+    read = read_preset("phf", preset, seeds)
     fewer = {} if seeds is None else {name: {"seeds": seeds} for name in ("scarce", "noise", "scale") if read.get(name)}
     return build(PHFSettings, read, {"seeds": seeds, **fewer} if seeds is not None else {}, overrides=overrides)
 

@@ -33,6 +33,9 @@ class BICOConfig(Config):
 
     rate: float = Field(0.15, ge=0.001, le=0.999)
     """Probability with which each content token is masked (arXiv 2311.07468, the released program)."""
+    entities: float = Field(0, ge=0, le=1)
+    """In what share of the rows that name entities one of them, whole, is masked and nothing else. Single tokens drawn
+    rarely hide a whole name. 0: never, as published."""
     placeholder: str | None = None
     """Token in the place of a masked one; by default the tokenizer's unknown token, or else that for padding or the
     end. It is seen by nobody, but what is predicted inside a masked run depends on it."""
@@ -88,7 +91,9 @@ class BICO(Objective):
         """Mask some of a row's tokens, at least one; a row without a token to predict gives no labels."""
         possible = is_content(example, self._special) & example.visible
         possible[:1] = False  # nothing stands before the first position to read it off
-        masked = self._masked(possible, draws)
+        masked = self._entity(example, possible, draws)
+        if masked is None:
+            masked = self._masked(possible, draws)
         return replace(
             example,
             ids=np.where(masked, self.placeholder, example.ids),
@@ -109,6 +114,18 @@ class BICO(Objective):
     def loss(self, output: Any, batch: Batch) -> Loss:
         """Return the loss of the masked tokens."""
         return predicted_loss(output.logits, batch)
+
+    def _entity(
+        self, example: Example, possible: Bool[np.ndarray, " pos"], draws: np.random.Generator
+    ) -> Bool[np.ndarray, " pos"] | None:
+        """Draw an entity to be masked whole; None where single tokens are masked."""
+        named = [(start, end) for start, end in example.spans if possible[start:end].all()]
+        if not self.config.entities or not named or draws.random() >= self.config.entities:
+            return None
+        start, end = named[int(draws.integers(len(named)))]
+        masked = np.zeros_like(possible)
+        masked[start:end] = True
+        return masked
 
     def _masked(self, possible: Bool[np.ndarray, " pos"], draws: np.random.Generator) -> Bool[np.ndarray, " pos"]:
         """Draw which of the possible tokens are masked: each by itself, and not none of them."""
