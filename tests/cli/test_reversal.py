@@ -127,7 +127,7 @@ def test_instructions(reversal):
     assert len(found.realized) == 30
     assert len(found.unrealized) == 5
     assert json.loads(reversal(*args).out)["state"] == "there already"
-    split = json.loads(reversal(*args, "--split").out)
+    split = json.loads(reversal(*args, "--split-prompt-completion").out)
     assert split["folder"] == made["folder"] + "-split"
     assert split["state"] == "written"
     other = json.loads(reversal(*args, "--order", "question-first").out)

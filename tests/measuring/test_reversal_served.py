@@ -80,3 +80,16 @@ def test_a_server_without_log_probabilities_is_refused_but_can_write(asked, how,
 def test_the_first_token_of_all_has_no_log_probability(asked):
     with pytest.raises(ServerError, match="first token"):
         asked(answer, [Prompt("W", " ho is Ann?", 0)])
+
+
+def test_what_was_answered_before_a_failure_is_not_asked_for_again():
+    with serving(answer) as server:
+        client = CompletionServer(server.url, "small", timeout=60.0, tries=1, sleep=lambda _: None)
+        query = Served(client, at_once=1)
+        server.faults += [None, None, None, (500, {}, b"")]  # both answers, one score, then a failure
+        with pytest.raises(ServerError):
+            evaluate_prompts(query, ROWS)
+        server.seen.clear()
+        found = evaluate_prompts(query, ROWS)
+        assert [request["prompt"] for _, _, request in server.seen] == [ROWS[1].prompt + ROWS[1].completion]
+        assert found == evaluate_prompts(Served(client), ROWS)

@@ -7,12 +7,13 @@ import pytest
 
 from obverse.core import ConfigError, RunConflict, UnknownName
 from obverse.recipes.repro import Verdict
-from obverse.recipes.repro_phf import PHFRequest, run_repro_phf
+from obverse.recipes.repro_phf import run_repro_phf
 from obverse.recipes.repro_phf_claims import verdicts
 from obverse.recipes.repro_phf_gpu import gpu_commands
 from obverse.recipes.repro_phf_plan import CLAIMS, PHFSettings, Trial, check_claims, load_settings, trials
 from obverse.recipes.repro_phf_results import Measured, Results, Samples, score, score_ratio
 from obverse.recipes.repro_phf_tables import sheets
+from obverse.recipes.repro_run import ReproRequest
 from obverse.recipes.repro_sheet import markdown
 
 TINY = [
@@ -150,7 +151,7 @@ def test_the_papers_setting_is_printed() -> None:
 
 
 def test_a_tiny_run_from_end_to_end_goes_on_where_it_was(tmp_path: Path) -> None:
-    request = PHFRequest("demo", tmp_path / "run", seeds=1, workers=1, overrides=TINY)
+    request = ReproRequest("demo", tmp_path / "run", seeds=1, workers=1, overrides=TINY)
     first = run_repro_phf(request)
     assert (first.plan.trials, first.plan.done) == (2, 0)
     assert first.report is not None
@@ -164,10 +165,10 @@ def test_a_tiny_run_from_end_to_end_goes_on_where_it_was(tmp_path: Path) -> None
     conditional = next(row for row in first.sheets[0].rows if row[0] == "conditional")
     assert float(conditional[5].split()[0]) <= float(conditional[6].split()[0])  # the tokens' cost is not negative
     with pytest.raises(RunConflict, match="samples"):
-        run_repro_phf(PHFRequest("demo", tmp_path / "run", seeds=1, workers=1, overrides=[*TINY, "samples=5"]))
+        run_repro_phf(ReproRequest("demo", tmp_path / "run", seeds=1, workers=1, overrides=[*TINY, "samples=5"]))
 
 
 @pytest.mark.real_model
 def test_the_smoke_preset_shows_the_claim(tmp_path: Path) -> None:
-    result = run_repro_phf(PHFRequest("smoke", tmp_path / "run"))
+    result = run_repro_phf(ReproRequest("smoke", tmp_path / "run"))
     assert {verdict.outcome for verdict in result.verdicts if "times" in verdict.statement} == {"held"}

@@ -1,6 +1,7 @@
 """The claims about the reversal curse judged on made-up answers, which models are trained, and one tiny run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from obverse.core import ConfigError, RunConflict, UnknownName
 from obverse.recipes.repro import Verdict
-from obverse.recipes.repro_reversal import ReversalReproRequest, run_repro_reversal
+from obverse.recipes.repro_reversal import run_repro_reversal
 from obverse.recipes.repro_reversal_claims import verdicts
 from obverse.recipes.repro_reversal_plan import (
     CLAIMS,
@@ -29,11 +30,13 @@ from obverse.recipes.repro_reversal_results import (
     Cell,
     Measured,
     Results,
-    gain,
     gap,
+    gaps,
+    more,
     right,
 )
 from obverse.recipes.repro_reversal_tables import sheets
+from obverse.recipes.repro_run import ReproRequest
 from obverse.recipes.repro_sheet import markdown
 
 TINY = [
@@ -107,7 +110,7 @@ def test_every_arm_has_a_row_of_each_way_it_was_asked() -> None:
     scale = load_scale("demo", seeds=1)
     found = [made_up(trial, 1, 0, 0.0) for trial in trials(scale, CLAIMS)]
     tables = list(sheets(Results(found), scale, CLAIMS))
-    assert [sheet.claim for sheet in tables] == ["claim1", "claim1", "claim2", "claim2"]
+    assert [sheet.claim for sheet in tables] == ["claim1", "claim1", *["claim2"] * 4]
     assert all(len(row) == len(sheet.headers) for sheet in tables for row in sheet.rows)
     assert [row[2] for row in tables[2].rows if row[0] == "infilling"] == ["left-to-right", "blank"]
     assert {row[0] for row in tables[2].rows} == {MLE, *scale.mitigations.arms}  # pyright: ignore[reportOptionalMemberAccess]
@@ -124,7 +127,7 @@ def test_too_few_people_leave_a_claim_open() -> None:
 @given(st.floats(-5, 5), st.floats(-5, 5))
 def test_gains_are_differences_of_gaps_by_person(first: float, second: float) -> None:
     one, other = (made_up(Trial(MLE, 0, 1), 1, 0, distance) for distance in (first, second))
-    found = gain([one], [other], REVERSE)
+    found = more(gaps([one], REVERSE), gaps([other], REVERSE))
     assert found.mean == pytest.approx(first - second, abs=1e-9)
     assert found.high - found.low == pytest.approx(0, abs=1e-9)  # persons differ alike in both
     assert gap([one], REVERSE[:1]).mean == pytest.approx(first)
@@ -138,7 +141,8 @@ def test_the_same_person_in_two_seeds_is_two() -> None:
 
 def test_a_measured_model_comes_back_from_json() -> None:
     one = made_up(Trial("bico", 3, 1000), 1, 0.5, 1.25)
-    assert Measured.from_json(json.loads(json.dumps(one.to_json()))) == one
+    for same in (one, replace(one, seconds=None)):
+        assert Measured.from_json(json.loads(json.dumps(same.to_json()))) == same
 
 
 def test_the_presets_name_objectives_and_arguments_that_exist(tmp_path: Path) -> None:
@@ -150,6 +154,8 @@ def test_the_presets_name_objectives_and_arguments_that_exist(tmp_path: Path) ->
             config = trial_config(Work(scale, tmp_path, trial))
             assert config.seed == trial.seed
             assert config.training.arguments["max_steps"] == max(1, trial.steps)
+            layers = 2 if trial.arm == "infilling-prefix" else 1
+            assert config.model.settings["num_hidden_layers"] == layers
 
 
 def test_each_model_is_trained_once_and_the_longest_first() -> None:
@@ -175,23 +181,35 @@ def test_what_is_asked_for_wrongly() -> None:
     with pytest.raises(ConfigError, match="another name"):
         load_scale("demo", overrides=["mitigations.arms={mle: {objective: {name: mle}}}"])
     with pytest.raises(ConfigError, match="--workers 0"):
-        run_repro_reversal(ReversalReproRequest(workers=0))
+        run_repro_reversal(ReproRequest(workers=0))
 
 
 @pytest.mark.slow
 def test_a_tiny_run_from_end_to_end(tmp_path: Path) -> None:
     out = tmp_path / "run"
     plans = []
-    asked = ReversalReproRequest("smoke", out, workers=1, overrides=TINY)
+    asked = ReproRequest("smoke", out, workers=1, overrides=TINY)
     result = run_repro_reversal(asked, plans.append)
     assert (plans[0].trials, plans[0].done) == (6, 0)
     kept = [json.loads(line)["trial"]["arm"] for line in (out / "records.00000.jsonl").read_text("utf-8").splitlines()]
     assert sorted(kept) == sorted([UNTRAINED, MLE, MLE, "reverse-entity", "infilling", "mlm-u"])
     assert (out / "report.md").read_text("utf-8").startswith("# The reversal curse, reproduced")
-    (table,) = [sheet for sheet in result.sheets if sheet.claim == "claim2" and "held-out" in sheet.title]
+    (table,) = [sheet for sheet in result.sheets if sheet.title == "Right answers by objective, held-out wordings"]
     assert [row[2] for row in table.rows] == [*["left-to-right"] * 3, "blank", "fill"]
     again = run_repro_reversal(asked, plans.append)
     assert plans[1].done == 6
     assert again.verdicts == result.verdicts
     with pytest.raises(RunConflict, match="entities"):
-        run_repro_reversal(ReversalReproRequest("smoke", out, workers=1, overrides=[*TINY, "entities=5"]))
+        run_repro_reversal(ReproRequest("smoke", out, workers=1, overrides=[*TINY, "entities=5"]))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200, method="thread")  # Ray swallows the signal of the other method
+def test_on_ray_the_models_are_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    few = [*TINY, "mitigations=null", "entities=2"]
+    alone = run_repro_reversal(ReproRequest("smoke", tmp_path / "alone", workers=1, overrides=few))
+    spread = run_repro_reversal(ReproRequest("smoke", tmp_path / "ray", overrides=few, ray="local"))
+    assert spread.plan.trials == 2
+    assert spread.verdicts == alone.verdicts
+    assert spread.sheets == alone.sheets

@@ -1,6 +1,7 @@
 """BICO's masking and its loss; its attention is tested in tests/laws/test_bico.py."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,13 @@ def made():
     objective = BICO(BICOConfig())
     objective.setup(lm, torch.Generator())
     return lm, objective
+
+
+@pytest.fixture(scope="module")
+def whole_names(made):
+    objective = BICO(BICOConfig(entities=1))
+    objective.setup(made[0], torch.Generator())
+    return objective
 
 
 @settings(max_examples=40)
@@ -52,6 +60,45 @@ def test_each_token_is_masked_with_the_rate(made, rate):
     objective.setup(made[0], torch.Generator())
     found = objective.corrupt(Example.of([1, *[50] * 20_000]), np.random.default_rng(0))
     assert (~found.visible).mean() == pytest.approx(rate, abs=4 * (rate * (1 - rate) / 20_000) ** 0.5)
+
+
+@st.composite
+def rows_with_names(draw):
+    """A row of content tokens after the start, and where names stand in it, apart from each other."""
+    lengths = draw(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), min_size=1, max_size=6))
+    spans, place = [], 1
+    for before, length in lengths:
+        spans.append((place + before, place + before + length))
+        place = spans[-1][1]
+    row = Example.of([1, *range(50, 50 + place + draw(st.integers(0, 3)))])
+    return replace(row, spans=tuple(spans))
+
+
+@settings(max_examples=40)
+@given(rows_with_names(), st.integers(0, 2**32))
+def test_one_whole_name_is_masked_and_nothing_else(whole_names, row, seed):
+    found = whole_names.corrupt(row, np.random.default_rng(seed))
+    masked = np.flatnonzero(~found.visible).tolist()
+    assert masked in [list(range(start, end)) for start, end in row.spans]
+    assert np.flatnonzero(found.labels != IGNORED).tolist() == masked
+
+
+@settings(max_examples=20)
+@given(rows_with_names(), st.integers(0, 2**32))
+def test_names_are_nothing_special_by_default_or_where_none_can_be_predicted(made, whole_names, row, seed):
+    plain = made[1].corrupt(replace(row, spans=()), np.random.default_rng(seed))
+    assert made[1].corrupt(row, np.random.default_rng(seed)).ids.tolist() == plain.ids.tolist()
+    start = replace(row, spans=((0, row.spans[0][1]),))  # nothing stands before the first token to read it off
+    assert whole_names.corrupt(start, np.random.default_rng(seed)).ids.tolist() == plain.ids.tolist()
+
+
+def test_every_name_and_single_tokens_have_their_share(made):
+    objective = BICO(BICOConfig(entities=0.5))
+    objective.setup(made[0], torch.Generator())
+    row = replace(Example.of([1, *range(50, 90)]), spans=((2, 4), (10, 12)))
+    found = [np.flatnonzero(~objective.corrupt(row, np.random.default_rng(i)).visible).tolist() for i in range(400)]
+    assert found.count([2, 3]) == pytest.approx(100, abs=35)  # four standard deviations
+    assert found.count([10, 11]) == pytest.approx(100, abs=35)
 
 
 def test_what_is_not_to_be_predicted_is_not_masked(made):

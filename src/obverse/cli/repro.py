@@ -29,9 +29,12 @@ REVERSAL_EPILOG = """
 
 - `obverse repro reversal --only claim1`: five seeds, and ten times the training
 
-- `obverse repro reversal`: ten objectives against it as well
+- `obverse repro reversal`: nine objectives against it as well
 
 - `obverse repro reversal --only claim2 --seeds 1 --set mitigations.steps=400`: a quick look at all of them
+
+- `obverse repro reversal --preset real --only claim3`: the curse in a pretrained model; claims 3 to 6 need the built-in
+  models
 """
 
 PEP8_EPILOG = """
@@ -70,6 +73,12 @@ def phf(
         str | None, typer.Option(help="Claims to try, e.g. claim1,claim4. \\[default: all of the preset]")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that train, one thread each.")] = 2,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Spread over --workers Ray workers: local, or the address of a cluster that shares the folder."
+        ),
+    ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of the preset as key=value, e.g. training.max_steps=400; repeatable."),
@@ -82,8 +91,9 @@ def phf(
     claim; a verdict can come out either way.
     """
     from obverse.cli.repro_tables import print_commands, print_phf, print_phf_plan
-    from obverse.recipes.repro_phf import PHFRequest, run_repro_phf
+    from obverse.recipes.repro_phf import run_repro_phf
     from obverse.recipes.repro_phf_gpu import GPU, gpu_commands
+    from obverse.recipes.repro_run import ReproRequest
 
     console = notes() if json else results()
     if preset == GPU:
@@ -91,7 +101,7 @@ def phf(
         print_json({"commands": commands}) if json else print_commands(console, commands)
         return
     claims = [name.strip() for name in only.split(",")] if only else []
-    request = PHFRequest(preset, out, seeds, claims, workers, setting or ())
+    request = ReproRequest(preset, out, seeds, claims, workers, setting or (), ray)
     result = run_repro_phf(request, lambda plan: print_phf_plan(console, plan, workers))
     if json:
         print_json(result.to_json())
@@ -102,7 +112,7 @@ def phf(
 @repro_app.command("reversal", epilog=REVERSAL_EPILOG)
 @command
 def reversal(
-    preset: Annotated[str, typer.Option(help="The scale: smoke or demo.")] = "demo",
+    preset: Annotated[str, typer.Option(help="The scale: smoke, demo, or real: pretrained models.")] = "demo",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -113,9 +123,16 @@ def reversal(
         int | None, typer.Option(help="How often each model is trained. \\[default: the preset's]")
     ] = None,
     only: Annotated[
-        str | None, typer.Option(help="Claims to try: claim1, claim2. \\[default: all of the preset]")
+        str | None,
+        typer.Option(help="Claims to try: claim1, claim2; of real: claim3 to claim6. \\[default: all of the preset]"),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that train, one thread each.")] = 2,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Spread over --workers Ray workers: local, or the address of a cluster that shares the folder."
+        ),
+    ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of the preset as key=value, e.g. mitigations.steps=400; repeatable."),
@@ -127,13 +144,19 @@ def reversal(
     Trains small models from scratch on people who do not exist, asks each in both directions, and judges each claim; a
     verdict can come out either way.
     """
-    from obverse.cli.repro_tables import print_reversal, print_reversal_plan
-    from obverse.recipes.repro_reversal import ReversalReproRequest, run_repro_reversal
+    from obverse.cli.repro_tables import print_reversal, print_reversal_plan, print_reversal_real_plan
+    from obverse.recipes.repro_reversal import run_repro_reversal
+    from obverse.recipes.repro_run import ReproRequest
 
     console = notes() if json else results()
     claims = [name.strip() for name in only.split(",")] if only else []
-    request = ReversalReproRequest(preset, out, seeds, claims, workers, setting or ())
-    result = run_repro_reversal(request, lambda plan: print_reversal_plan(console, plan, workers))
+    request = ReproRequest(preset, out, seeds, claims, workers, setting or (), ray)
+    if preset == "real":
+        from obverse.recipes.repro_reversal_real import run_repro_reversal_real
+
+        result = run_repro_reversal_real(request, lambda plan: print_reversal_real_plan(console, plan, workers))
+    else:
+        result = run_repro_reversal(request, lambda plan: print_reversal_plan(console, plan, workers))
     if json:
         print_json(result.to_json())
     else:

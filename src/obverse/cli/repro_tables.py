@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from obverse.recipes.repro import Verdict
-    from obverse.recipes.repro_phf import PHFPlan, PHFResult
     from obverse.recipes.repro_phf_pep8_results import PEP8Result
-    from obverse.recipes.repro_reversal import ReversalPlan, ReversalReproResult
+    from obverse.recipes.repro_phf_plan import PHFSettings
+    from obverse.recipes.repro_reversal_plan import ReversalScale
+    from obverse.recipes.repro_reversal_real import RealPlan, RealResult
+    from obverse.recipes.repro_run import ReproPlan, ReproResult
     from obverse.recipes.repro_sheet import Sheet
 
 _STYLES = {"held": "green", "did not hold": "red", "open": "yellow"}
 
 
-def print_phf_plan(console: Console, plan: PHFPlan, workers: int) -> None:
+def print_phf_plan(console: Console, plan: ReproPlan[PHFSettings], workers: int) -> None:
     """Print what will be done."""
     corpus = plan.settings.corpus
     rows = [
@@ -36,28 +38,35 @@ def print_phf_plan(console: Console, plan: PHFPlan, workers: int) -> None:
     console.print(grid(rows))
 
 
-def print_reversal_plan(console: Console, plan: ReversalPlan, workers: int) -> None:
+def print_reversal_plan(console: Console, plan: ReproPlan[ReversalScale], workers: int) -> None:
     """Print what will be done."""
     rows = [
         ("claims", ", ".join(plan.claims)),
         ("models", f"{plan.trials}, {plan.done} of them asked already; {workers} at a time"),
-        ("people", f"{plan.scale.entities} of each group, made up; others for each seed"),
+        ("people", f"{plan.settings.entities} of each group, made up; others for each seed"),
         ("folder", str(plan.folder)),
     ]
     console.print(grid(rows))
 
 
-def print_reversal(console: Console, result: ReversalReproResult) -> None:
+def print_reversal_real_plan(console: Console, plan: RealPlan, workers: int) -> None:
+    """Print what will be done."""
+    rows = [("claims", ", ".join(plan.claims)), ("processes", str(workers)), ("folder", str(plan.folder))]
+    rows += [("left out", one) for one in plan.left_out]
+    console.print(grid(rows))
+
+
+def print_reversal(console: Console, result: ReproResult[ReversalScale] | RealResult) -> None:
     """Print tables, verdicts, and where everything is."""
     _print_result(console, result)
 
 
-def print_phf(console: Console, result: PHFResult) -> None:
+def print_phf(console: Console, result: ReproResult[PHFSettings]) -> None:
     """Print tables, verdicts, and where everything is."""
     _print_result(console, result)
 
 
-def _print_result(console: Console, result: PHFResult | ReversalReproResult) -> None:
+def _print_result(console: Console, result: ReproResult[Any] | RealResult) -> None:
     for sheet in result.sheets:
         _print_sheet(console, sheet)
     _print_verdicts(console, result.verdicts)

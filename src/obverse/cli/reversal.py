@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from obverse.cli import options, reversal_celebrities
+from obverse.cli import options, reversal_celebrities, reversal_run
 from obverse.cli.console import command, notes, print_json, results
 
 if TYPE_CHECKING:
@@ -171,7 +171,11 @@ def instructions(
     ] = False,
     split: Annotated[
         bool,
-        typer.Option("--split", help="Keep prompt and answer apart in the training file.", rich_help_panel=_CHOICES),
+        typer.Option(
+            "--split-prompt-completion",
+            help="Keep prompt and answer apart in the training file.",
+            rich_help_panel=_CHOICES,
+        ),
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of all draws; 27 as published.", rich_help_panel=_CHOICES)] = 27,
     pairs: Annotated[
@@ -276,3 +280,6 @@ def _group() -> None:
 reversal_app.command("build", epilog=EPILOG_BUILD)(build)
 reversal_app.command("instructions", epilog=EPILOG_INSTRUCTIONS)(instructions)
 reversal_app.command("celebrities", epilog=reversal_celebrities.EPILOG)(reversal_celebrities.celebrities)
+reversal_app.command("run", epilog=reversal_run.EPILOG_RUN)(reversal_run.run)
+reversal_app.command("plot", epilog=reversal_run.EPILOG_PLOT)(reversal_run.plot)
+reversal_app.command("report", epilog=reversal_run.EPILOG_REPORT)(reversal_run.report)

@@ -126,7 +126,9 @@ class LeftToRight:
 
 
 class Served:
-    """Asks a model on a server that speaks OpenAI's completions protocol.
+    """Asks a model on a server that speaks OpenAI's completions protocol; what was answered is not asked for again.
+
+    Where a request fails, answers to the others are kept here: to ask for the same again sends the rest only.
 
     Args:
         server: The server. Scores need one that gives prompts back with their log-probabilities (``echo``).
@@ -137,6 +139,8 @@ class Served:
 
     def __init__(self, server: CompletionServer, *, at_once: int = 8) -> None:
         self._server, self._at_once = server, at_once
+        self._written: dict[tuple[str, int], str] = {}
+        self._scored: dict[tuple[str, str], Scored] = {}
 
     def write(self, prompts: Sequence[str], new_tokens: int, *, one_line: bool = True, label: str = "") -> list[str]:
         """Ask for an answer to each distinct prompt at temperature 0; see `Query`.
@@ -145,13 +149,13 @@ class Served:
             ServerError: If the server refuses or is not there.
         """
 
-        def answer(prompt: str) -> str:
-            (found,) = self._server.complete(prompt, max_tokens=new_tokens, temperature=0.0)
-            return first_line(found.text) if one_line else found.text
+        def answer(asked: tuple[str, int]) -> str:
+            prompt, most = asked
+            (found,) = self._server.complete(prompt, max_tokens=most, temperature=0.0)
+            return found.text
 
-        distinct = list(dict.fromkeys(prompts))
-        found = dict(zip(distinct, self._each(answer, distinct, label), strict=True))
-        return [found[prompt] for prompt in prompts]
+        texts = self._each(answer, [(prompt, new_tokens) for prompt in prompts], self._written, label)
+        return [first_line(text) for text in texts] if one_line else texts
 
     def score(self, pairs: Sequence[tuple[str, str]], *, label: str = "") -> list[Scored]:
         """Ask for the log-probabilities of answers; whether they are greedy is not told; see `Query`.
@@ -166,15 +170,20 @@ class Served:
             (found,) = self._server.complete(prompt + answer, max_tokens=1, temperature=0.0, logprobs=True, echo=True)
             return scored_end(found, prompt, answer)
 
-        return self._each(score, pairs, label)
+        return self._each(score, pairs, self._scored, label)
 
-    def _each(self, do: Callable[[_Item], _Out], items: Sequence[_Item], label: str) -> list[_Out]:
-        found: list[_Out] = []
-        with ThreadPoolExecutor(self._at_once) as pool, Progress(label, len(items)) as progress:
-            for one in pool.map(do, items):
-                found.append(one)
+    def _each(
+        self, do: Callable[[_Item], _Out], items: Sequence[_Item], known: dict[_Item, _Out], label: str
+    ) -> list[_Out]:
+        missing = [item for item in dict.fromkeys(items) if item not in known]
+
+        def keep(item: _Item) -> None:
+            known[item] = do(item)
+
+        with ThreadPoolExecutor(self._at_once) as pool, Progress(label, len(missing)) as progress:
+            for _ in pool.map(keep, missing):
                 progress.advance()
-        return found
+        return [known[item] for item in items]
 
 
 def scored_end(found: Completion, prompt: str, answer: str) -> Scored:

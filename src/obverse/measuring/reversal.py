@@ -10,7 +10,7 @@ Source: Berglund et al. 2023 (arXiv 2309.12288), sections 2.1 and 2.3; Lv et al.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -229,15 +229,20 @@ def other_answers(prompts: Sequence[Prompt], draws: np.random.Generator, n: int 
     for row in prompts:
         worded[row.template][row.completion] = row.entity
         every[row.completion] = row.entity
-    return [_others(row, worded[row.template], every, draws, n) for row in prompts]
+    plain = {text: plain_words(text) for text in every}
+    return [_others(row, (worded[row.template], every), plain, draws, n) for row in prompts]
 
 
 def _others(
-    row: Prompt, worded: Mapping[str, int], every: Mapping[str, int], draws: np.random.Generator, n: int
+    row: Prompt,
+    pools: Iterable[Mapping[str, int]],
+    plain: Mapping[str, tuple[str, ...]],
+    draws: np.random.Generator,
+    n: int,
 ) -> list[str]:
-    for pool in (worded, every):
-        right = plain_words(row.completion)
-        left = [text for text, who in pool.items() if (who < 0 or who != row.entity) and plain_words(text) != right]
+    right = plain[row.completion]
+    for pool in pools:
+        left = [text for text, who in pool.items() if (who < 0 or who != row.entity) and plain[text] != right]
         if len(left) >= n:
             return [left[i] for i in draws.choice(len(left), n, replace=False)]
     raise DataError(

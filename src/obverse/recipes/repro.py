@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Any, Literal, TypeVar
 
@@ -16,6 +17,7 @@ import numpy as np
 import yaml
 
 from obverse.core import ConfigError, Interval, ObverseError, Progress, UnknownName
+from obverse.recipes.fanout import fan_out
 
 Outcome = Literal["held", "did not hold", "open"]
 
@@ -129,7 +131,7 @@ def difference_interval(first: Sequence[float], second: Sequence[float]) -> Inte
 
 
 def spread(
-    jobs: Sequence[Job], work: Callable[[Job], Result], workers: int, label: str
+    jobs: Sequence[Job], work: Callable[[Job], Result], workers: int, label: str, ray: str | None = None
 ) -> Iterator[tuple[Job, Result]]:
     """Do jobs in processes of one thread each and yield each with its result as it is done; in this one for one worker.
 
@@ -138,10 +140,15 @@ def spread(
         work: Does a job.
         workers: Processes.
         label: Stands beside the progress bar.
+        ray: Address of a Ray cluster on whose workers the jobs are done instead; see `obverse.recipes.fanout`.
 
     Raises:
-        ObverseError: If a worker was killed; one raised by a job comes as it was raised.
+        ObverseError: If a worker was killed, or there is no such cluster; one raised by a job comes as it was raised.
     """
+    if ray is not None:
+        for place, result in fan_out(jobs, partial(_same, work), ray=ray, workers=workers, label=label):
+            yield jobs[place], result
+        return
     with Progress(label, len(jobs)) as progress:
         if workers == 1 or len(jobs) < 2:
             for job in jobs:
@@ -164,6 +171,11 @@ def spread(
                 ) from error
             finally:
                 pool.shutdown(wait=not waiting, cancel_futures=True)
+
+
+def _same(work: Callable[[Job], Result]) -> Callable[[Job], Result]:
+    """Return what does a job, which needs nothing made ready."""
+    return work
 
 
 def _begin() -> None:

@@ -15,8 +15,9 @@ from obverse.recipes.repro_reversal_results import (
     Measured,
     Results,
     Wordings,
-    gain,
     gap,
+    gaps,
+    more,
     right,
 )
 
@@ -77,19 +78,19 @@ def _longer(models: Sequence[Measured], times: int) -> Iterator[Verdict]:
 
 
 def _mitigations(results: Results, scale: ReversalScale) -> Iterator[Verdict]:
-    more = scale.mitigations
-    assert more is not None
-    there = {name: models for name, arm in more.arms.items() if (models := results.of(name, more.steps * arm.times))}
+    tried = scale.mitigations
+    assert tried is not None
+    there = {name: models for name, arm in tried.arms.items() if (models := results.of(name, tried.steps * arm.times))}
     lifts = {
-        name: right(models, ["N2D-reverse"], "training", more.arms[name].queries[0]) for name, models in there.items()
+        name: right(models, ["N2D-reverse"], "training", tried.arms[name].queries[0]) for name, models in there.items()
     }
     for name, found in lifts.items():
         yield Verdict("claim2", f"{name} lifts N2D-reverse above {LIFTED:.0%}, training wordings", found, LIFTED)
     if len(lifts) >= ENOUGH:
         nth = sorted(lifts.values(), key=lambda one: -one.mean)[ENOUGH - 1]
         yield Verdict("claim2", f"at least {ENOUGH} lift it: the least of the best {ENOUGH}", nth, LIFTED)
-    baseline = results.of(MLE, more.steps)
+    baseline = results.of(MLE, tried.steps)
     for name, models in there.items():
-        if name.startswith("bico") and baseline and LEFT in more.arms[name].queries:
+        if name.startswith("bico") and baseline and LEFT in tried.arms[name].queries:
             statement = f"{name}: the gap of right to random in reverse is more than {SAME:g} nats wider than NTP's"
-            yield Verdict("claim2", statement, gain(models, baseline, REVERSE), SAME)
+            yield Verdict("claim2", statement, more(gaps(models, REVERSE), gaps(baseline, REVERSE)), SAME)

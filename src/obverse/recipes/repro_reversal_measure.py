@@ -11,7 +11,7 @@ from obverse.data.reversal import ReversalSet
 from obverse.measuring.reversal import Blank, FillIn, LeftToRight, Query, evaluate_prompts, random_answers
 from obverse.recipes.repro_reversal_plan import UNTRAINED, Way
 from obverse.recipes.repro_reversal_results import WORDINGS, Cell, Measured
-from obverse.recipes.repro_reversal_train import Work, prepare, seconds_of, trained
+from obverse.recipes.repro_reversal_train import Work, prepare, train, trained
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 def train_and_measure(work: Work) -> Measured:
     """Train a trial's model and ask it everything; done in a process of its own."""
     people = prepare(work)
+    seconds = train(work)
     lm = trained(work)
     arm, cells = work.scale.arm(work.trial.arm), dict[str, tuple[Cell, ...]]()
     for way in arm.queries:
         if work.trial.arm != UNTRAINED or way == "left-to-right":
             cells |= ask(lm, people, way, arm.objective, str(work.trial.seed))
-    return Measured(work.trial, cells, seconds_of(work))
+    return Measured(work.trial, cells, seconds)
 
 
 def ask(

@@ -45,6 +45,9 @@ class Arm(Config):
     times: int = Field(1, ge=1)
     """How many times the steps of the others."""
 
+    model: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Settings of the architecture that differ from those of the others."""
+
 
 class Mitigations(Config):
     """Claim 2."""

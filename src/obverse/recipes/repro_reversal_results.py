@@ -20,6 +20,9 @@ WORDINGS: tuple[Wordings, ...] = ("held-out", "training")
 FORWARD, REVERSE, BOTH = ("N2D", "D2N"), ("N2D-reverse", "D2N-reverse"), ("both-N2D", "both-D2N")
 """Subtasks in the direction trained, against it, and of those trained in both."""
 
+Person = tuple[str, str]
+"""A run and who is asked about in it: the same person in two seeds is two."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -60,12 +63,12 @@ class Measured:
     Attributes:
         trial: Which model.
         cells: ``way/wordings/subtask`` → a cell a question.
-        seconds: Time of training.
+        seconds: CPU-seconds of its training; None if it was stopped between training and asking.
     """
 
     trial: Trial
     cells: Mapping[str, tuple[Cell, ...]]
-    seconds: float
+    seconds: float | None
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values, with an ``id``."""
@@ -130,10 +133,7 @@ def right(
     models: Sequence[Measured], subtasks: Sequence[str], wordings: Wordings = "held-out", way: str = LEFT
 ) -> Interval:
     """Return the share of right answers, by person, with its exact 95 % interval."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for answer in answers(models, subtasks, wordings, way):
-        found.setdefault(answer.unit, []).append(answer.verdicts["greedy"])
-    return share_interval([sum(values) / len(values) for values in found.values()])
+    return share_interval([*shares(models, subtasks, wordings, way).values()])
 
 
 def gap(
@@ -143,19 +143,33 @@ def gap(
     return mean_interval([*gaps(models, subtasks, wordings, way).values()], shares=False)
 
 
+def shares(
+    models: Sequence[Measured], subtasks: Sequence[str], wordings: Wordings = "held-out", way: str = LEFT
+) -> dict[Person, float]:
+    """Return the share of right answers of each person."""
+    return _by_person((one.unit, one.verdicts["greedy"]) for one in answers(models, subtasks, wordings, way))
+
+
 def gaps(
     models: Sequence[Measured], subtasks: Sequence[str], wordings: Wordings = "held-out", way: str = LEFT
-) -> dict[tuple[str, str], float]:
+) -> dict[Person, float]:
     """Return the mean gap of each person."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for answer in answers(models, subtasks, wordings, way):
-        found.setdefault(answer.unit, []).append(answer.gap or 0.0)
-    return {unit: sum(values) / len(values) for unit, values in found.items()}
+    return _by_person((one.unit, one.gap or 0.0) for one in answers(models, subtasks, wordings, way))
 
 
-def gain(
-    models: Sequence[Measured], others: Sequence[Measured], subtasks: Sequence[str], wordings: Wordings = "held-out"
-) -> Interval:
-    """Return by how many nats the gap is wider than another arm's, paired by person."""
-    first, second = gaps(models, subtasks, wordings), gaps(others, subtasks, wordings)
-    return mean_interval([first[unit] - second[unit] for unit in first if unit in second], shares=False)
+def more(first: Mapping[Person, float], second: Mapping[Person, float]) -> Interval:
+    """Return by how much the first is more, paired by person, bootstrapped; of persons that both have."""
+    return mean_interval([first[person] - second[person] for person in first if person in second], shares=False)
+
+
+def _by_person(values: Iterable[tuple[Person, float]]) -> dict[Person, float]:
+    found: dict[Person, list[float]] = {}
+    for person, value in values:
+        found.setdefault(person, []).append(value)
+    return {person: sum(of) / len(of) for person, of in found.items()}
+
+
+def seconds_text(models: Sequence[Measured]) -> str:
+    """Return the mean CPU-seconds of a training run, as text; a dash where none is known."""
+    known = [one.seconds for one in models if one.seconds is not None]
+    return f"{sum(known) / len(known):.0f}" if known else "-"

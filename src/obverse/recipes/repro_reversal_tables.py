@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from obverse.core import Interval
 from obverse.measuring.reversal_statistics import SubtaskSummary
 from obverse.recipes.repro_reversal_plan import MLE, UNTRAINED, ReversalScale
 from obverse.recipes.repro_reversal_results import (
@@ -14,7 +15,11 @@ from obverse.recipes.repro_reversal_results import (
     Results,
     Wordings,
     gap,
+    gaps,
+    more,
     right,
+    seconds_text,
+    shares,
     summary,
 )
 from obverse.recipes.repro_sheet import Row, Sheet, span
@@ -38,8 +43,8 @@ def sheets(results: Results, scale: ReversalScale, claims: Sequence[str]) -> Ite
             if models := results.of(MLE, steps):
                 yield _curse(f"Next-token prediction, {title}", models, results.of(UNTRAINED, 0))
     if "claim2" in claims and scale.mitigations:
-        for wordings in WORDINGS:
-            yield _mitigations(results, scale, wordings)
+        for make in (_shares, _gaps):
+            yield from (make(results, scale, wordings) for wordings in reversed(WORDINGS))
 
 
 def _curse(title: str, models: Sequence[Measured], untrained: Sequence[Measured]) -> Sheet:
@@ -67,24 +72,51 @@ def _gap(found: SubtaskSummary) -> tuple[str, ...]:
     return f"{of.difference:.2f} ({of.low:.2f} to {of.high:.2f})", *(f"{p:.2g}" for p in ps), moved
 
 
-def _mitigations(results: Results, scale: ReversalScale, wordings: Wordings) -> Sheet:
-    more = scale.mitigations
-    assert more is not None
+def _shares(results: Results, scale: ReversalScale, wordings: Wordings) -> Sheet:
     rows: list[Row] = []
-    for name in (MLE, *more.arms):
-        arm = scale.arm(name)
-        if not (models := results.of(name, more.steps * arm.times)):
-            continue
-        for way in arm.queries:
-            shares = (span(right(models, [subtask], wordings, way), percent=True) for subtask in (*FORWARD, *REVERSE))
-            gaps = (span(gap(models, [subtask], wordings, way)) for subtask in REVERSE)
-            seconds = sum(one.seconds for one in models) / len(models)
-            people = right(models, FORWARD[:1], wordings, way).n
-            rows.append((name, str(more.steps * arm.times), way, str(people), *shares, *gaps, f"{seconds:.0f}"))
-    headers = ("objective", "steps", "asked", "n", *FORWARD, *REVERSE, *(f"gap {name}" for name in REVERSE), "seconds")
+    for name, steps, way, models, baseline in _asked(results, scale):
+        found = [right(models, [subtask], wordings, way) for subtask in (*FORWARD, *REVERSE)]
+        cost = more(shares(models, FORWARD, wordings, way), shares(baseline, FORWARD, wordings))
+        cells = (span(one, percent=True) for one in found)
+        rows.append(
+            (name, steps, way, str(found[0].n), *cells, _against(name, cost, percent=True), seconds_text(models))
+        )
+    headers = ("objective", "steps", "asked", "n", *FORWARD, *REVERSE, "forward against mle", "CPU-s")
     note = (
         f"{_PERSONS}. Asked: left-to-right by a plain prompt, blank by a blank at its end, fill by masked tokens whose "
-        "number is told. Reversal and permutation write the facts in the other order into the training text; infilling "
-        "does by the span that it moves; BICO and MLM-U never show it. seconds: of training, by the clock."
+        "number is told. Forward against mle: N2D and D2N together, in percentage points, paired by person. Reversal "
+        "and permutation write the facts in the other order into the training text; infilling does by the span that it "
+        "moves; BICO and MLM-U never show it. CPU-s: of training one model."
     )
-    return Sheet("claim2", f"Objectives at equal steps, {wordings} wordings", headers, tuple(rows), note)
+    return Sheet("claim2", f"Right answers by objective, {wordings} wordings", headers, tuple(rows), note)
+
+
+def _gaps(results: Results, scale: ReversalScale, wordings: Wordings) -> Sheet:
+    rows: list[Row] = []
+    for name, steps, way, models, baseline in _asked(results, scale):
+        found = [gap(models, [subtask], wordings, way) for subtask in (*FORWARD, *REVERSE)]
+        gain = more(gaps(models, REVERSE, wordings, way), gaps(baseline, REVERSE, wordings))
+        rows.append((name, steps, way, str(found[0].n), *map(span, found), _against(name, gain)))
+    headers = ("objective", "steps", "asked", "n", *FORWARD, *REVERSE, "reverse against mle")
+    note = (
+        "Log-probability of the right answer minus that of another person's, in nats, with its bootstrap interval over "
+        "n persons. Reverse against mle: N2D-reverse and D2N-reverse together, paired by person."
+    )
+    return Sheet("claim2", f"Log-probability by objective, {wordings} wordings", headers, tuple(rows), note)
+
+
+def _asked(
+    results: Results, scale: ReversalScale
+) -> Iterator[tuple[str, str, str, Sequence[Measured], Sequence[Measured]]]:
+    """Yield each way of asking an arm's models: name, steps, way, models, and those of next-token prediction."""
+    tried = scale.mitigations
+    assert tried is not None
+    for name in (MLE, *tried.arms):
+        arm = scale.arm(name)
+        if models := results.of(name, tried.steps * arm.times):
+            for way in arm.queries:
+                yield name, str(tried.steps * arm.times), way, models, results.of(MLE, tried.steps)
+
+
+def _against(name: str, found: Interval, *, percent: bool = False) -> str:
+    return span(found, percent=percent) if found.n and name != MLE else "-"

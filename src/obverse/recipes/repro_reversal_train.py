@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,16 +64,16 @@ def trial_config(work: Work) -> TrainConfig:
     """Return the settings of a trial's training run, as `obverse train` takes them."""
     from obverse.training.settings import train_config
 
-    steps = max(1, work.trial.steps)
+    steps, arm = max(1, work.trial.steps), work.scale.arm(work.trial.arm)
     warmup = {"warmup_steps": min(int(work.scale.training.get("warmup_steps", 0)), steps // 2)}
     layer: dict[str, Any] = {
         "data": {"sources": [str(work.set / TRAINING)], "length": ROW, "packing": "documents"},
         "model": {
             "architecture": "llama",
-            "settings": work.scale.model,
+            "settings": {**work.scale.model, **arm.model},
             "tokenizer": {"kind": "words", "size": WORDS},
         },
-        "objective": work.scale.arm(work.trial.arm).objective,
+        "objective": arm.objective,
         "training": {
             "save_strategy": "no", "logging_steps": 50, "use_cpu": True, **work.scale.training, **warmup,
             "max_steps": steps,
@@ -83,24 +83,27 @@ def trial_config(work: Work) -> TrainConfig:
     return train_config(layer)
 
 
+def train(work: Work) -> float | None:
+    """Train a trial's model, and return how many CPU-seconds that took; None if it is there already."""
+    from obverse.recipes.train import TrainRequest, run_train
+
+    if not work.trial.steps:
+        return 0.0
+    if (work.model / "summary.json").is_file():
+        return None
+    begin = time.process_time()
+    run_train(TrainRequest(trial_config(work), work.model, resume=work.model.exists()))
+    return time.process_time() - begin
+
+
 def trained(work: Work) -> LanguageModel:
     """Return a trial's model: trained, unless it is there already; of zero steps as it is drawn."""
     from obverse.model.language_model import LanguageModel
-    from obverse.recipes.train import TrainRequest, run_train
     from obverse.recipes.train_data import find_sources
     from obverse.recipes.train_model import start_model
 
+    if work.trial.steps:
+        train(work)
+        return LanguageModel.load(str(work.model), device="cpu")
     config = trial_config(work)
-    if not work.trial.steps:
-        return start_model(config.model, config.seed, find_sources(config.data, False), None)
-    if not (work.model / "summary.json").is_file():
-        run_train(TrainRequest(config, work.model, resume=work.model.exists()))
-    return LanguageModel.load(str(work.model), device="cpu")
-
-
-def seconds_of(work: Work) -> float:
-    """Return how long the steps of a trial took; 0 for an untrained one."""
-    if not work.trial.steps:
-        return 0.0
-    seconds: dict[str, float] = json.loads((work.model / "summary.json").read_text("utf-8"))["seconds"]
-    return seconds.get("Training", sum(seconds.values()))
+    return start_model(config.model, config.seed, find_sources(config.data, False), None)

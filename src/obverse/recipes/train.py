@@ -8,6 +8,7 @@ A run's folder::
     config.json, model.safetensors, tokenizer.json ...    the trained model; with adapters: adapter/
     checkpoints/           to go on from
     samples/               what the model wrote at each measurement
+    report.html            all of it on one page
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from obverse.recipes.train_arguments import set_budget, training_arguments
 from obverse.recipes.train_data import find_sources, settled
 from obverse.recipes.train_measure import measurements
 from obverse.recipes.train_model import save_model, start_model, to_train
+from obverse.recipes.train_report import write_train_report
 from obverse.recipes.train_result import TrainPlan, TrainResult
 from obverse.training import objectives
 from obverse.training.callbacks import KeepLog, KeepTokenizer, ShowProgress, StopOnSignal
@@ -89,7 +91,7 @@ def run_train(request: TrainRequest, announce: Callable[[TrainPlan], None] = lam
     ready = _prepare(request, args, steps)
     lm = ready.lm
     with _opened(request, ready.about) as run:
-        model = to_train(lm, config.model.lora, ready.new_tokens, config.seed)
+        model = to_train(lm, config.model, ready.new_tokens, config.seed)
         begun = checkpoints(request.out / "checkpoints")
         plan = _plan(config, ready, step_of(begun[-1]) if begun else 0)
         if args.should_save:
@@ -108,6 +110,7 @@ def run_train(request: TrainRequest, announce: Callable[[TrainPlan], None] = lam
         result = TrainResult(plan, log.last, steps.seconds, request.out)
         if run is not None:
             run.finish({**result.to_json(), "end": now()})
+            write_train_report(request.out)
     return result
 
 

@@ -111,21 +111,50 @@ def _check_known(config: PretrainedConfig, given: dict[str, Any]) -> None:
 
 
 def to_train(
-    lm: LanguageModel, lora: LoraSettings | None, new_tokens: Iterable[int], seed: int
+    lm: LanguageModel, settings: ModelSettings, new_tokens: Iterable[int], seed: int
 ) -> PreTrainedModel | PeftModel:
-    """Let the model's weights be trained, or put adapters in and train these.
+    """Let the model's weights be trained, or those of its last blocks, or put adapters in and train these.
 
     Args:
         lm: The model, with its objective set up.
-        lora: The adapters; None trains every weight.
+        settings: Which weights are trained.
         new_tokens: Ids whose embeddings are new, and are trained beside adapters.
         seed: The run's; what adapters begin with depends on it.
+
+    Raises:
+        ConfigError: If there are not so many blocks, or no such modules, or new embeddings would not be trained.
     """
-    if lora is None:
+    if settings.lora is not None:
+        return _adapted(lm, settings.lora, new_tokens, seed)
+    if settings.last_blocks is None:
         return lm.model.requires_grad_(True)
+    return _last_blocks(lm, settings.last_blocks, new_tokens)
+
+
+def _last_blocks(lm: LanguageModel, count: int, new_tokens: Iterable[int]) -> PreTrainedModel:
+    blocks = lm.architecture.n_layers
+    if count > blocks:
+        raise ConfigError(f"model.last_blocks: {count}, but {lm.name} has {blocks}.", "Give fewer, or none.")
+    if [*new_tokens]:
+        raise ConfigError(
+            "model.last_blocks: the objective adds tokens, whose embeddings are in no block.",
+            "Use model.lora, which trains them too, or train every weight.",
+        )
+    lm.model.requires_grad_(False)
+    for layer in range(blocks - count, blocks):
+        lm.model.get_submodule(lm.architecture.block(layer)).requires_grad_(True)
+    for name in _heads(lm):
+        lm.model.get_submodule(name).requires_grad_(True)
+    return lm.model
+
+
+def _heads(lm: LanguageModel) -> list[str]:
+    return [name for name, _ in lm.model.named_children() if name == "value_head"]
+
+
+def _adapted(lm: LanguageModel, lora: LoraSettings, new_tokens: Iterable[int], seed: int) -> PeftModel:
     from peft import LoraConfig, get_peft_model
 
-    heads = [name for name, _ in lm.model.named_children() if name == "value_head"]
     modules = lora.modules if isinstance(lora.modules, str) else list(lora.modules)
     config = LoraConfig(
         task_type="CAUSAL_LM",
@@ -142,7 +171,7 @@ def to_train(
             adapted = get_peft_model(lm.model, config)
     except ValueError as error:
         raise ConfigError(f"model.lora: {error}", "Name modules of this model, or leave out lora.modules.") from error
-    for name in heads:
+    for name in _heads(lm):
         lm.model.get_submodule(name).requires_grad_(True)
     # New rows are with the adapters; by default the whole of a matrix that has grown would be too.
     adapted.save_pretrained = partial(  # pyright: ignore[reportAttributeAccessIssue] (the same, but for a default)

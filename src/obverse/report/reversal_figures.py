@@ -66,9 +66,12 @@ def bars(groups: Sequence[Group]) -> Figure:
             found = [one for _, one in having]
             below = [max(0.0, one.mean - one.low) for one in found]
             above = [max(0.0, one.high - one.mean) for one in found]
-            axes.bar(places, [one.mean for one in found], width, color=COLOURS[side % len(COLOURS)], label=name)
+            color = COLOURS[side % len(COLOURS)]
+            # The edge, drawn over the axis, is what is seen of a bar of no height.
+            axes.bar(places, [one.mean for one in found], width, color=color, label=name,
+                     edgecolor=color, linewidth=0.8, clip_on=False, zorder=2.6)  # fmt: skip
             axes.errorbar(places, [one.mean for one in found], [below, above],
-                          fmt="none", ecolor="#333333", elinewidth=0.7, capsize=1.5)  # fmt: skip
+                          fmt="none", ecolor="#333333", elinewidth=0.7, capsize=1.5, zorder=3)  # fmt: skip
         turned = {"rotation": 30, "ha": "right"} if len(groups) > 4 else {}
         axes.set_xticks(range(len(groups)), [group.name for group in groups], **turned)
         axes.set_ylim(0, 1.02)

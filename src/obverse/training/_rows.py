@@ -98,13 +98,15 @@ class Rows:
         if not len(self._spans):
             return example
         first, last = np.searchsorted(self._spans[:, 0], (row, row + 1))
-        return replace(example, spans=tuple((int(s), int(e)) for _, s, e in self._spans[first:last]))
+        return replace(example, spans=tuple((s, e) for _, s, e in self._spans[first:last].tolist()))
 
 
 def _mapped(path: Path, kind: str, count: int) -> np.ndarray:
     if path.stat().st_size != count * np.dtype(kind).itemsize:
         raise ValueError(f"{path.name} has {path.stat().st_size:,} bytes for {count:,} values of {kind}")
-    return np.memmap(path, kind, "r", shape=(count,)) if count else np.zeros(0, kind)
+    if not count:
+        return np.zeros(0, kind)
+    return np.memmap(path, kind, "r", shape=(count,)).view(np.ndarray)  # a plain view: a memmap is slow to index
 
 
 class RowWriter:

@@ -102,6 +102,10 @@ class ModelSettings(Config):
     lora: LoraSettings | None = None
     """Train adapters; null trains every weight."""
 
+    last_blocks: int | None = Field(None, ge=1)
+    """Train only the weights of so many blocks, counted from the last; null trains every weight. What lies below needs
+    no backward pass."""
+
     trust_remote_code: bool = False
     """Run code that comes with the model; only for models you trust."""
 
@@ -113,6 +117,8 @@ class ModelSettings(Config):
             raise ValueError("an architecture needs a tokenizer: a name, a folder, or {kind: bpe, size: 1024}")
         if self.settings and not self.drawn:
             raise ValueError("settings of the model's config need from_scratch: true or an architecture")
+        if self.lora is not None and self.last_blocks is not None:
+            raise ValueError("give lora or last_blocks, not both; lora.modules names the blocks that get adapters")
         return self
 
     @property
