@@ -8,7 +8,7 @@ import pytest
 
 COMMANDS = (
     "demo", "ask", "trace", "lens", "attribute", "edit", "edit-fit", "sweep-layers", "apply", "merge", "undo", "show",
-    "list", "train", "score", "sample", "prefs", "red-team",
+    "list", "doctor", "train", "score", "sample", "prefs", "red-team",
 )  # fmt: skip
 
 
@@ -85,6 +85,8 @@ def test_version(obverse):
     ("what", "name"),
     [
         ("methods", "rome"),
+        ("editors", "rome"),
+        ("datasets", "counterfact"),
         ("objectives", "bico"),
         ("scorers", "pii"),
         ("models", "gemma-3-270m"),

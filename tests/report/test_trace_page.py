@@ -16,7 +16,7 @@ from obverse.locating.trace import ROLES, TRACE_KINDS
 from obverse.report._averages import render_averages
 from obverse.report._effects import layers_of
 from obverse.report._format import percent, points
-from obverse.report._maps import _ticks
+from obverse.report._maps import round_ticks
 from obverse.report.trace_page import render_traces, write_averages_page, write_trace_page
 
 VOID = {"meta", "br"}
@@ -243,7 +243,7 @@ def test_averages_have_every_cell_their_peaks_and_what_was_left_out():
 def test_lines_pass_through_the_means():
     found = traces.averages(kinds=("mlp",))
     text = render_averages(found)
-    drawn = re.search(r'<g class="role2">.*?<polyline points="([^"]*)"', text)[1]
+    drawn = re.search(r'<g class="c2">.*?<polyline points="([^"]*)"', text)[1]
     ys = [float(point.split(",")[1]) for point in drawn.split()]
     means = [value.mean for value in found.effects["mlp"]["last subject token"]]
     slope = (ys[8] - ys[0]) / (means[8] - means[0])
@@ -254,7 +254,7 @@ def test_lines_pass_through_the_means():
 
 @given(st.floats(-1, 1), st.floats(0, 1))
 def test_ticks_span_the_values_in_round_steps(low, size):
-    ticks = list(_ticks(low, low + size))
+    ticks = list(round_ticks(low, low + size))
     assert ticks[0] <= low + 1e-9
     assert ticks[-1] >= low + size - 1e-9
     assert len(ticks) <= 8

@@ -55,6 +55,25 @@ def test_intervals_contain_the_mean_and_count_all(rows):
         assert min(values) - slack <= found.low or protocol in ("success", "all_tokens", "generated", "token_accuracy")
 
 
+@given(
+    st.lists(st.tuples(shares, st.none() | shares, st.integers(1, 50_000), shares), min_size=1, max_size=8),
+    st.sampled_from(["efficacy", "reverse"]),
+)
+def test_intervals_at_once_are_those_one_by_one(rows, kind):
+    answers = [answer(kind, p, other, rank, accuracy) for p, other, rank, accuracy in rows]
+    whole = report(answers, answers[::-1])
+    at_once = whole.intervals(kind)
+    for protocol in PROTOCOLS:
+        for after in (False, True):
+            one, other = whole.interval(kind, protocol, after=after), at_once.get((protocol, after))
+            assert (one is None) == (other is None)
+            if one is not None:
+                assert other.n == one.n
+                pairs = [(other.mean, one.mean), (other.low, one.low), (other.high, one.high)]
+                assert all(ours == pytest.approx(theirs, rel=1e-12, abs=1e-12) for ours, theirs in pairs)
+    assert whole.intervals("specificity") == {}
+
+
 def test_all_ranks_of_one_are_no_share_of_successes():
     found = report([], [answer(rank=1)] * 5).interval("efficacy", "rank")
     assert found is not None

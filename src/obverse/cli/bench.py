@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from obverse.cli import bench_report, options
+from obverse.cli.completion import complete_dataset, complete_editors
 from obverse.cli.console import command, notes, print_json, results
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def bench(
             "-d",
             help="starter (comes with the package), counterfact, zsre, multi-counterfact, or a CSV, JSON or JSONL file "
             "of facts.",
+            autocompletion=complete_dataset,
             rich_help_panel=_DATA,
         ),
     ] = "starter",
@@ -41,8 +43,9 @@ def bench(
         typer.Option(
             "--methods",
             "--method",
-            help="Editors, with commas between: rome,ft-l,memit; see obverse list methods. The unedited model is "
+            help="Editors, with commas between: rome,ft-l,memit; see obverse list editors. The unedited model is "
             "always measured too.",
+            autocompletion=complete_editors,
             rich_help_panel=_METHOD,
         ),
     ] = "rome",

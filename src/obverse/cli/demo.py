@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 @command
 def demo(
     model: options.Model = None,
-    out: Annotated[Path, typer.Option(help="Folder for the edit and its report; replaced each time.")] = Path(
-        "runs/demo"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the edit and its report; replaced each time.")
+    ] = Path("runs/demo"),
     dtype: options.Dtype = None,
     device: options.Device = None,
     json: options.Json = False,

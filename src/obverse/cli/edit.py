@@ -45,9 +45,7 @@ def edit(
             rich_help_panel="Fact",
         ),
     ] = False,
-    method: Annotated[
-        str, typer.Option(help="How to edit; see obverse list methods.", rich_help_panel="Method")
-    ] = "rome",
+    method: options.Method = "rome",
     layer: Annotated[
         list[str] | None,
         typer.Option(

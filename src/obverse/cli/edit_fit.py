@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from obverse.cli import options
+from obverse.cli.completion import complete_fitted
 from obverse.cli.console import command, notes, print_json, results
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ def edit_fit(
         int,
         typer.Option(min=0, help="Pass over so many first, e.g. those to be measured on.", rich_help_panel="Fact"),
     ] = 0,
-    method: Annotated[str, typer.Option(help="What to fit: mend or ke.", rich_help_panel="Method")] = "mend",
+    method: Annotated[
+        str,
+        typer.Option(help="What to fit: mend or ke.", autocompletion=complete_fitted, rich_help_panel="Method"),
+    ] = "mend",
     layer: Annotated[
         list[int] | None,
         typer.Option(

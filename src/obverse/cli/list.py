@@ -14,19 +14,21 @@ from obverse.cli.console import command, print_json, results
 class What(StrEnum):
     """What can be listed."""
 
+    editors = "editors"
     methods = "methods"
     objectives = "objectives"
     scorers = "scorers"
+    datasets = "datasets"
     models = "models"
     relations = "relations"
 
 
 @command
 def list_names(
-    what: Annotated[What, typer.Argument(help="What to list.")],
+    what: Annotated[What, typer.Argument(help="What to list; methods are the editors.")],
     json: options.Json = False,
 ) -> None:
-    """List the editing methods, training objectives, scorers, built-in models, or relations that are known."""
+    """List what there is by name: editors, training objectives, scorers, data sets, built-in models, or relations."""
     from obverse.recipes.catalogue import catalogue
 
     entries = catalogue(what.value)
@@ -46,7 +48,9 @@ def list_names(
 EPILOG = """
 **Examples**
 
-- `obverse list methods`
+- `obverse list editors`
+
+- `obverse list datasets`: with where each is from, and the commands that know its name
 
 - `obverse list models --json`
 """

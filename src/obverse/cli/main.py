@@ -11,6 +11,7 @@ from obverse.cli import (
     ask,
     attribute,
     demo,
+    doctor,
     edit,
     edit_fit,
     facts,
@@ -21,6 +22,7 @@ from obverse.cli import (
     red_team,
     sample,
     score,
+    serve,
     show,
     sweep_layers,
     trace,
@@ -47,7 +49,7 @@ _EPILOG = """
 
 **Exit codes**
 
-0 done; 1 the result is not what --require or --expect asked; 2 a mistake in what was asked; 130 interrupted.
+0 done; 1 the result is not what --require or --expect asked, or doctor found a fault; 2 a mistake in what was asked; 130 interrupted.
 """
 
 app = typer.Typer(
@@ -96,6 +98,8 @@ for _name, _command, _examples in (
     ("undo", undo.undo, undo.EPILOG),
     ("show", show.show, show.EPILOG),
     ("list", listing.list_names, listing.EPILOG),
+    ("serve", serve.serve, serve.EPILOG),
+    ("doctor", doctor.doctor, doctor.EPILOG),
 ):
     app.command(_name, epilog=_examples)(_command)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from obverse.cli.completion import complete_editor, complete_model
+
 if TYPE_CHECKING:
     from obverse.recipes.models import ModelChoice
 
@@ -20,6 +22,7 @@ Model: TypeAlias = Annotated[
         "-m",
         help="A built-in model (gemma-3-270m, smollm2-135m), a GGUF file, a folder, or a hub id such as "
         "openai-community/gpt2-xl. \\[default: gemma-3-270m, or the model a saved edit was made for]",
+        autocompletion=complete_model,
         rich_help_panel=_LOADING,
     ),
 ]
@@ -52,6 +55,12 @@ Trust: TypeAlias = Annotated[
 ]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout; everything else goes to stderr.")
+]
+Method: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="How to edit; see obverse list editors.", autocompletion=complete_editor, rich_help_panel="Method"
+    ),
 ]
 TopK: TypeAlias = Annotated[int, typer.Option("--top", "-k", min=1, help="How many of the likeliest answers to show.")]
 

@@ -10,6 +10,7 @@ import typer
 
 from obverse.cli import options
 from obverse.cli import scenario_options as scenario
+from obverse.cli.completion import complete_model
 from obverse.cli.console import command, command_line, print_json, results
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def prefs(
             "-m",
             help="A model to measure: built-in, a GGUF file, a folder, or a hub id. Repeatable, to compare. "
             "\\[default: gemma-3-270m, if no file is given]",
+            autocompletion=complete_model,
             rich_help_panel="Model",
         ),
     ] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from obverse.cli import options
+from obverse.cli.completion import complete_model, complete_objectives
 from obverse.cli.console import command, command_line, notes, print_json, results
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def run(
         typer.Option(
             help="Ways to train, e.g. mle,bico,infilling,reverse,permutation,mlm-u; also the variants of obverse repro "
             "reversal.",
+            autocompletion=complete_objectives,
             rich_help_panel=_TRAINING,
         ),
     ] = "mle,reverse",
@@ -37,6 +39,7 @@ def run(
             "--model",
             "-m",
             help="tiny: a small model from scratch; else a model to fine-tune.",
+            autocompletion=complete_model,
             rich_help_panel=_TRAINING,
         ),
     ] = "tiny",

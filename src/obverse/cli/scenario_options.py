@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from obverse.cli.completion import complete_scorer
+
 if TYPE_CHECKING:
     from obverse.measuring.openai_server import CompletionServer
     from obverse.measuring.scenarios import Scenario
@@ -62,6 +64,7 @@ Scorer: TypeAlias = Annotated[
         "--scorer",
         "-s",
         help="pep8, pii, toxicity, package.module:Class, or file.py:Class (whose code is run).",
+        autocompletion=complete_scorer,
         rich_help_panel="Scorer",
     ),
 ]

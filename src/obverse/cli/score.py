@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from obverse.cli import options
+from obverse.cli.completion import complete_scorer
 from obverse.cli.console import command, notes, print_json, results
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def score(
             "-s",
             help="pep8, pii, toxicity, ... (obverse list scorers), package.module:Class, or path/file.py:Class; the "
             "code of the last two is run.",
+            autocompletion=complete_scorer,
             rich_help_panel=_SCORER,
         ),
     ],

@@ -30,9 +30,7 @@ def sweep_layers(
     layers: Annotated[
         str, typer.Option(help="Layers to edit, from 0, e.g. 0,2,4; or all.", rich_help_panel="Method")
     ] = ALL,
-    method: Annotated[
-        str, typer.Option(help="How to edit; see obverse list methods.", rich_help_panel="Method")
-    ] = "rome",
+    method: options.Method = "rome",
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of the method as key=value; repeatable.", rich_help_panel="Method"),

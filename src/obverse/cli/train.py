@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from obverse.cli.completion import complete_model, complete_objective, complete_task
 from obverse.cli.console import command, command_line, notes, print_json, results
 
 if TYPE_CHECKING:
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
 def train(
     task: Annotated[
         str,
-        typer.Option(help="What is learned from: toxicity, pii, pep8 (each also NAME-finetune), or a YAML file."),
+        typer.Option(
+            help="What is learned from: toxicity, pii, pep8 (each also NAME-finetune), or a YAML file.",
+            autocompletion=complete_task,
+        ),
     ],
     method: Annotated[
         str,
         typer.Option(
             help="How: mle, filtering, conditional, unlikelihood, awr, rwr, bico, infilling, reverse, permutation, "
-            "mlm-u, or a YAML file."
+            "mlm-u, or a YAML file.",
+            autocompletion=complete_objective,
         ),
     ] = "mle",
     override: Annotated[
@@ -36,7 +41,12 @@ def train(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Start from this model: short for model.name, in place of the task's."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="Start from this model: short for model.name, in place of the task's.",
+            autocompletion=complete_model,
+        ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the merged settings as YAML, and stop.")] = False,
     out: Annotated[
@@ -132,6 +142,7 @@ def _print_result(console: Console, result: TrainResult) -> None:
     spent = ", ".join(f"{label[0].lower()}{label[1:]} {duration(s)}" for label, s in result.seconds.items())
     console.print(f"\nTime: {spent}")
     console.print(f"Model: {result.folder}", markup=False)
+    console.print(f"Page: {result.folder / 'report.html'}", markup=False)
     if not (result.folder / "config.json").is_file():
         console.print(f"It holds adapters ({result.folder / 'adapter'}); model.lora.merge=true writes the model.")
     else:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 FORMATS = ("png", "pdf", "svg")
 """What a figure can be written as, by the ending of its file."""
 
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
+"""Colours of all figures, in this order; told apart by the colour-blind too (Okabe and Ito 2008, without yellow and
+black; the last is added)."""
+
 DPI = 200
 MOST_PIXELS = 60_000
 """Of one side of a PNG; its writer refuses more than 65,535."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from obverse.core import ConfigError, Interval
-from obverse.core.plotting import drawing, visible, write_figure
+from obverse.core.plotting import PALETTE, drawing, visible, write_figure
 from obverse.locating._panels import ROW, draw_map, layer_ticks, name_rows, panel_width, panels
 from obverse.locating.trace import ROLES, TRACE_KINDS, CausalTrace, Role, TraceKind
 
@@ -50,8 +50,8 @@ ROLE_PARTS: dict[Role, Part] = {
 }
 """Part of the statement that a role lies in; at the last token the second entity is about to be said."""
 
-ROLE_COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:red")
-"""Of the lines, in the order of `ROLES`: tab10's 0, 1, 2, 4, 5, 3."""
+ROLE_COLOURS = PALETTE[:6]
+"""Of the lines, in the order of `ROLES`."""
 
 
 def layer_axis(kind: TraceKind, window: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from obverse.core.plotting import drawing, visible, write_figure
+from obverse.core.plotting import PALETTE, drawing, visible, write_figure
 from obverse.locating.lens import EMBEDDING, Lens, parting
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-BEFORE, AFTER = "#4c72b0", "#c44e52"
+BEFORE, AFTER = PALETTE[1], PALETTE[0]
 MOST_WORDS = 40
 """Of more tokens than these, the cells are too narrow to write the likeliest token into each."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from obverse.core.plotting import drawing, visible, write_figure
+from obverse.core.plotting import PALETTE, drawing, visible, write_figure
 from obverse.locating._panels import layer_ticks, panel_width
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from obverse.locating.neurons import Attribution
 
-POSITIVE, NEGATIVE = "#4c72b0", "#c44e52"
+POSITIVE, NEGATIVE = PALETTE[:2]
 DOTS = 300
 """Neurons drawn, those with the largest scores in size."""
 NAMED = 8

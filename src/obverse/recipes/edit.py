@@ -120,6 +120,7 @@ def run_edit(
     request: EditRequest,
     announce: Callable[[Plan], None] = lambda _: None,
     finish: Callable[[EditResult, Session], None] = lambda *_: None,
+    lm: LanguageModel | None = None,
 ) -> EditResult:
     """Edit facts, verify the edit and save it.
 
@@ -127,6 +128,7 @@ def run_edit(
         request: What is asked.
         announce: Called with the plan before the work starts.
         finish: Called when all is saved, with the model still at hand to be asked; not after a dry run.
+        lm: The model, where it is loaded already; the request's is not loaded then.
 
     Raises:
         ObverseError: If what is asked cannot be done; nothing is written then.
@@ -135,7 +137,7 @@ def run_edit(
     request, dropped = _settled(request)
     _check(request)
     with steps.step("Loading the model", shown=True):
-        lm = load_model(request.model)
+        lm = lm or load_model(request.model)
         answerer = Answerer(template_for(lm, request.template), request.answer_tokens)
         earlier = [Edit.load(folder) for folder in request.upon]
         for older in earlier:

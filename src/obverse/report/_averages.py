@@ -101,7 +101,7 @@ def _role_map(averages: Averages, kind: TraceKind) -> str:
 
 
 def _series(averages: Averages, kind: TraceKind) -> list[Series]:
-    return [Series(role, f"role{i}", averages.effects[kind][role]) for i, role in enumerate(ROLES)]
+    return [Series(role, f"c{i}", averages.effects[kind][role]) for i, role in enumerate(ROLES)]
 
 
 def _line_charts(averages: Averages) -> str:
@@ -110,7 +110,7 @@ def _line_charts(averages: Averages) -> str:
     high = max((value.high for value in ends), default=0.0)
     charts = [
         f"<section><h3>{KIND_TITLES[kind]}</h3>{lines(KIND_TITLES[kind], _series(averages, kind), low, high)}"
-        f"<p class=note>Across: {layer_axis(kind, averages.window)}.</p></section>"
+        f"<p class=note>Upwards: percentage points. Across: {layer_axis(kind, averages.window)}.</p></section>"
         for kind in averages.kinds
     ]
     return key(_series(averages, averages.kinds[0])) + f'<div class="cards wide">{"".join(charts)}</div>'

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from obverse.core import KINDS, Fact, Interval, Kind
-from obverse.verifying import PROTOCOLS, Report
+from obverse.verifying import Report
 
 KIND_NAMES: dict[Kind, str] = {
     "efficacy": "The prompt itself",
@@ -25,14 +25,7 @@ Found = Mapping[tuple[Kind, str, bool], Interval]
 
 def all_intervals(report: Report) -> Found:
     """Compute every interval of a report once; resampling takes long."""
-    found: dict[tuple[Kind, str, bool], Interval] = {}
-    for kind in KINDS:
-        for protocol in PROTOCOLS:
-            for after in (False, True):
-                value = report.interval(kind, protocol, after=after)
-                if value is not None:
-                    found[kind, protocol, after] = value
-    return found
+    return {(kind, *key): value for kind in KINDS for key, value in report.intervals(kind).items()}
 
 
 def percent(share: float) -> str:

@@ -116,7 +116,7 @@ def lines(name: str, series: Sequence[Series], low: float, high: float) -> str:
         high: Upper end.
     """
     n_layers = max(len(one.values) for one in series)
-    marks = list(_ticks(low, high))
+    marks = list(round_ticks(low, high))
     low, high = min(low, marks[0]), max(high, marks[-1])
     span = (high - low) or 1.0
 
@@ -149,7 +149,7 @@ def key(series: Sequence[Series]) -> str:
     return f'<p class="legend key">{marks}</p>'
 
 
-def _ticks(low: float, high: float) -> Iterator[float]:
+def round_ticks(low: float, high: float) -> Iterator[float]:
     """Give about five round numbers that span two."""
     rough = max(high - low, 1e-6) / 4
     power = 10.0 ** floor(log10(rough))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from obverse.core.plotting import PALETTE
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
-"""Told apart by the colour-blind too (Okabe and Ito 2008, without yellow and black; the last is added)."""
+COLOURS = PALETTE
 MARKERS = "os^DvPX"
 BASE = "#555555"
 

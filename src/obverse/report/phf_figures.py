@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from obverse.core import Interval
-from obverse.core.plotting import drawing, write_figure
+from obverse.core.plotting import PALETTE, drawing, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 _COLORS = {
     "mle": "#555555",
-    "conditional": "#7261ab",
-    "filtering": "#3a8fb7",
-    "filtering-median": "#8cc3dc",
-    "unlikelihood": "#20803c",
-    "awr": "#d0722b",
-    "rwr": "#b5354a",
+    "conditional": PALETTE[6],
+    "filtering": PALETTE[0],
+    "filtering-median": PALETTE[5],
+    "unlikelihood": PALETTE[2],
+    "awr": PALETTE[4],
+    "rwr": PALETTE[1],
 }
 _OTHER = "#222222"
 _SCORE = "findings in 1000 characters"
@@ -154,7 +154,7 @@ def bars(found: Sequence[Bar]) -> Figure:
         figure = Figure(figsize=(5.2, 0.32 * len(found) + 0.9), layout="constrained")
         axes = figure.subplots()
         for place, bar in enumerate(found):
-            color = "#b5354a" if bar.published else "#3a8fb7"
+            color = PALETTE[1] if bar.published else PALETTE[0]
             spread = [[bar.ratio.mean - bar.ratio.low], [bar.ratio.high - bar.ratio.mean]]
             axes.errorbar([bar.ratio.mean], [place], xerr=spread, color=color, marker="o", markersize=4, capsize=2)
         axes.axvline(1, color="#999999", linewidth=0.8, linestyle=":")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from obverse.core import Interval
-from obverse.core.plotting import drawing, write_figure
+from obverse.core.plotting import PALETTE, drawing, write_figure
 from obverse.editing.profile import Profile
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 _SCORES = (
     ("S", "score", "#222222", 2.0),
-    ("efficacy", "efficacy", "#7261ab", 1.0),
-    ("generalization", "generalization", "#3a8fb7", 1.0),
-    ("specificity", "specificity", "#d0722b", 1.0),
+    ("efficacy", "efficacy", PALETTE[6], 1.0),
+    ("generalization", "generalization", PALETTE[0], 1.0),
+    ("specificity", "specificity", PALETTE[4], 1.0),
 )
 """Name, attribute of `Scores`, colour and width of each line."""
 
-_EFFECTS = {"mlp": ("MLPs of a window of layers", "#20803c"), "hidden": ("hidden state", "#7261ab")}
+_EFFECTS = {"mlp": ("MLPs of a window of layers", PALETTE[2]), "hidden": ("hidden state", PALETTE[6])}
 
 
 def sweep_figure(profile: Profile) -> Figure:

@@ -28,6 +28,8 @@ _OPTIMIZER = {
     "grad_norm": "Norm of the gradient",
     "tokens_per_second": "Tokens a second",
 }
+_NATS = ("mle", "conditional", "filtering")
+"""Objectives whose loss is in nats a token."""
 _BOOKKEEPING = ("id", "step", "epoch", "tokens_seen", *_OPTIMIZER)
 
 
@@ -70,7 +72,7 @@ def render_train(run: TrainedRun, **background: Unpack[Origin]) -> str:
         f"{plan['steps']:,} steps of {batch:,} rows; {plan['rows']:,} rows of {plan['length']:,} tokens, each seen "
         f"{plan['passes']:.3g} times.</p></header>",
         section("In short", "The first and the last that was logged.", _summary(run)),
-        section("Loss", _loss_intro(objective), _loss(run)),
+        section("Loss", "Each point is the mean over the steps since the one before.", _loss(run, objective)),
         *_measured(run),
         *(section(f"What it wrote: {escape(name)}", "", _samples(found)) for name, found in run.samples.items()),
         section("The optimizer", "", _charts(run, _OPTIMIZER)),
@@ -140,18 +142,14 @@ def _label(name: str) -> str:
     return escape(name.replace("_", " ").capitalize())
 
 
-def _loss_intro(objective: str) -> str:
-    unit = "In nats a token. " if objective in ("mle", "conditional", "filtering") else "As the objective defines it. "
-    return unit + "Each point is the mean over the steps since the one before."
+def _loss(run: TrainedRun, objective: str) -> str:
+    names = {name: name.replace("_", " ").capitalize() for name in _own(run)}
+    return _charts(run, names, {"loss": "nats a token" if objective in _NATS else "as the objective defines it"})
 
 
-def _loss(run: TrainedRun) -> str:
-    return _charts(run, {name: name.replace("_", " ").capitalize() for name in _own(run)})
-
-
-def _charts(run: TrainedRun, names: Mapping[str, str]) -> str:
+def _charts(run: TrainedRun, names: Mapping[str, str], units: Mapping[str, str] = {}) -> str:
     drawn = [
-        curve_chart(title, "", [Curve(title, found)], numbers=len(found) <= 60)
+        curve_chart(title, units.get(name, ""), [Curve(title, found)], numbers=len(found) <= 60)
         for name, title in names.items()
         if (found := series(run, name))
     ]

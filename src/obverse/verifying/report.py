@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from obverse.core import KINDS, Case, Interval, Kind
-from obverse.measuring.statistics import harmonic_mean, mean_interval
+from obverse.measuring.statistics import harmonic_mean, mean_interval, mean_intervals
 from obverse.verifying.drift import Drift
 from obverse.verifying.probes import Answer
 
@@ -79,6 +79,18 @@ class Report:
         values = [value for answer in self.answers(kind, after=after) if (value := read(answer)) is not None]
         return mean_interval(values, shares=protocol not in _MEASURES) if values else None
 
+    def intervals(self, kind: Kind) -> dict[tuple[str, bool], Interval]:
+        """Return (protocol, whether after the edit) → `interval`, of all protocols at once, which is much quicker."""
+        keys, columns = list[tuple[str, bool]](), list[list[float]]()
+        for after in (False, True):
+            answers = self.answers(kind, after=after)
+            for protocol, read in PROTOCOLS.items():
+                if values := [value for answer in answers if (value := read(answer)) is not None]:
+                    keys.append((protocol, after))
+                    columns.append(values)
+        found = mean_intervals(columns, [protocol not in _MEASURES for protocol, _ in keys])
+        return dict(zip(keys, found, strict=True))
+
     @property
     def score(self) -> float | None:
         """Harmonic mean of efficacy, generalization and specificity success (ROME's S); None if one is absent."""
@@ -92,11 +104,12 @@ class Report:
         for kind in KINDS:
             if not self.answers(kind):
                 continue
-            out[kind] = {}
-            for protocol in PROTOCOLS:
-                old, new = (self.interval(kind, protocol, after=after) for after in (False, True))
-                if old is not None and new is not None:
-                    out[kind][protocol] = {"before": asdict(old), "after": asdict(new)}
+            found = self.intervals(kind)
+            out[kind] = {
+                protocol: {"before": asdict(found[protocol, False]), "after": asdict(found[protocol, True])}
+                for protocol in PROTOCOLS
+                if (protocol, False) in found and (protocol, True) in found
+            }
         return out
 
     def to_json(self) -> dict[str, Any]:

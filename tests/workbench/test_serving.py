@@ -1,0 +1,58 @@
+"""Who may visit is decided before anything is loaded."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obverse.core import ConfigError, ObverseError
+from obverse.workbench import fragments
+from obverse.workbench.jobs import Beat
+from obverse.workbench.serving import ServeRequest, check_serve, is_local
+from obverse.workbench.style import own, page_head, report_style
+
+gradio = pytest.importorskip("gradio", reason="gradio is not installed (extra ui)")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
+def test_this_machine_needs_no_password(host):
+    assert is_local(host)
+    check_serve(ServeRequest(host=host))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [ServeRequest(share=True), *(ServeRequest(host=host) for host in ("0.0.0.0", "::", "192.168.0.7", "example.org"))],
+)
+def test_others_need_one(request_):
+    with pytest.raises(ConfigError, match="no password is asked for"):
+        check_serve(request_)
+    check_serve(replace(request_, auth=("anna", "secret")))
+
+
+def test_without_gradio_the_command_to_install_it_is_named(monkeypatch):
+    monkeypatch.setattr("obverse.workbench.serving.find_spec", lambda _: None)
+    with pytest.raises(ObverseError) as refused:
+        check_serve(ServeRequest())
+    assert "obverse[ui]" in refused.value.hint
+
+
+def test_the_page_fetches_nothing_and_styles_nothing_but_its_own():
+    head = page_head()
+    assert not re.search(r"https?:|//|@import|url\(", re.sub(r"/\*.*?\*/", "", head))
+    style = report_style()
+    assert "prefers-color-scheme" not in style
+    assert ":root" not in style
+    assert style.count("{") == style.count("}")
+    assert all("http" not in own(name) for name in ("heat.js", "actions.js"))
+
+
+@given(st.text(), st.text(), st.one_of(st.none(), st.floats(0, 1)), st.integers(0, 3))
+def test_what_is_said_of_a_job_is_text(label, note, share, ahead):
+    html = fragments.running(Beat(f"<i>{label}", share, f"<i>{note}", ahead, 1.0))
+    assert "<i>" not in html
+    assert ("Waiting" in html) or not ahead
+    error = ObverseError(f"<i>{label}", f"<i>{note}")
+    assert "<i>" not in fragments.failed(error)
