@@ -112,6 +112,17 @@ def _deep(_: Path) -> dict[str, Any]:
     return {"lm": tiny("llama", num_hidden_layers=14)}
 
 
+def _reported(folder: Path) -> dict[str, Any]:
+    from obverse.recipes.edit import EditRequest, run_edit
+    from obverse.recipes.models import ModelChoice
+
+    _family(folder)
+    quick = {"layers": [1], "contexts": {"lengths": [[4, 2]]}, "moment": None, "steps": 8}
+    choice = ModelChoice(str(folder / "model"))
+    run_edit(EditRequest([Case.of(NEEDLE)], choice, settings=quick, out=folder / "runs" / "demo"))
+    return {}
+
+
 def _readme(_: Path) -> dict[str, Any]:
     from collections.abc import Sequence
 
@@ -131,6 +142,7 @@ GIVEN: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "docs/reversal-data.md": _reversal_data,
     "docs/extending/family.md": _family,
     "docs/lens.md": _deep,
+    "docs/reports.md": _reported,
     "docs/training-data.md": _packing,
     "docs/train.md": _train,
 }
