@@ -21,6 +21,7 @@ NO_JSON: set[str] = set()
 TWO_MEANINGS = {
     "--show": "trace shows a saved trace again (a file), train its settings (a flag); both are named so in the issues",
     "--layer": "edit takes auto beside numbers",
+    "--runs": "serve shows the runs of a folder, remote submit starts so many",
 }
 """Flags that take values of two kinds, and why."""
 

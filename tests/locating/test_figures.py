@@ -171,7 +171,7 @@ def test_averages_as_lines_with_bands_in_points():
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.max() == pytest.approx(100 * max(value.high for value in values))
     assert heights.min() == pytest.approx(100 * min(value.low for value in values))
-    assert line.get_color() == "tab:green"
+    assert line.get_color() == "#009E73"
     (legend,) = figure.legends
     assert "middle subject tokens (n = 70)" in [text.get_text() for text in legend.get_texts()]
 

@@ -49,7 +49,8 @@ _EPILOG = """
 
 **Exit codes**
 
-0 done; 1 the result is not what --require or --expect asked, or doctor found a fault; 2 a mistake in what was asked; 130 interrupted.
+0 done; 1 the result is not what --require or --expect asked, or doctor found a fault; 2 a mistake in what was asked;
+130 interrupted.
 """
 
 app = typer.Typer(

@@ -82,7 +82,7 @@ def _edit(plan: RunPlan, work: Work) -> None:
     dataset = plan.then.facts
     if dataset == "group":
         dataset = str(_facts_file(work, lm, plan.then.limit, aligned(work.trial.arm)))
-    settings = {} if plan.then.layer is None else {"layers": [plan.then.layer]}
+    settings: dict[str, Any] = {} if plan.then.layer is None else {"layers": [plan.then.layer]}
     if plan.model == TINY:
         settings = {**_tiny(lm), "moment.corpus": str(_corpus(work)), **settings}
     if (reverse := _reverse(dataset)) is not None:

@@ -75,8 +75,9 @@ def maps(columns: Sequence[Column]) -> Figure:
             if last:
                 label = "difference (points)" if one.difference else "indirect effect (points)"
                 bar = figure.colorbar(mesh, ax=[grid[row][place] for row in range(len(kinds))], label=label, pad=0.02)
-                bar.solids.set_rasterized(False)  # a picture inside the page would not be shown
-                bar.solids.set_edgecolor("face")
+                if bar.solids is not None:
+                    bar.solids.set_rasterized(False)  # a picture inside the page would not be shown
+                    bar.solids.set_edgecolor("face")
         settle(figure)
     return figure
 

@@ -102,7 +102,7 @@ class ModelSettings(Config):
     lora: LoraSettings | None = None
     """Train adapters; null trains every weight."""
 
-    last_blocks: int | None = Field(None, ge=1)
+    last_blocks: int | None = Field(default=None, ge=1)
     """Train only the weights of so many blocks, counted from the last; null trains every weight. What lies below needs
     no backward pass."""
 
