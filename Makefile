@@ -52,6 +52,8 @@ bench: .venv/.obverse
 	$(BIN)/python -m benchmarks.edit
 	$(BIN)/python -m benchmarks.trace
 	$(BIN)/python -m benchmarks.bench
+	$(BIN)/python -m benchmarks.reversal
+	$(BIN)/python -m benchmarks.report
 
 docs: .venv/.obverse .venv/.docs
 	$(BIN)/mkdocs build --strict
