@@ -4,53 +4,16 @@ import base64
 import hashlib
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 
 from bench_folders import rome_case, write_rome, write_sequential, write_single
+from checked_page import CheckedPage
 from obverse.recipes.bench.cases import case_rows
 from obverse.recipes.bench.report import read_report, write_report_page
 from obverse.report.bench_page import render_bench
 
-VOID = {"meta", "br", "input"}
 BAD = "<script>alert('1')</script>"
-
-
-class Checker(HTMLParser):
-    """Collects what a page holds, and fails on tags that do not nest."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.attributes, self.values, self.scripts, self.tags = [], [], [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag == "data":
-            self.values.append(float(dict(attrs)["value"]))
-        if tag == "script":
-            self.scripts.append("")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] == ["script"]:
-            self.scripts[-1] += data
-
-
-def check(page):
-    checker = Checker()
-    checker.feed(page)
-    checker.close()
-    assert checker.open == []
-    return checker
 
 
 def page_of(folder, limit=300):
@@ -66,7 +29,7 @@ def few(tmp_path_factory):
 
 def test_it_is_whole_and_fetches_nothing(few):
     page, _ = page_of(few)
-    checker = check(page)
+    checker = CheckedPage(page)
     assert not [value for name, value in checker.attributes if name in ("src", "href", "xlink:href", "action")]
     assert not [name for name, _ in checker.attributes if name.startswith("on")]
     for word in ("http://", "https://", "url(", "@import"):
@@ -76,7 +39,7 @@ def test_it_is_whole_and_fetches_nothing(few):
 
 def test_the_policy_lets_run_its_own_script_alone(few):
     page, _ = page_of(few)
-    checker = check(page)
+    checker = CheckedPage(page)
     digest = base64.b64encode(hashlib.sha256(checker.scripts[1].encode()).digest()).decode()
     policy = re.search(r'content="(default-src[^"]*)"', page)[1]
     assert policy.endswith(f"; script-src 'sha256-{digest}'")
@@ -86,7 +49,7 @@ def test_the_policy_lets_run_its_own_script_alone(few):
 
 def test_its_numbers_are_the_reports(few):
     page, report = page_of(few)
-    checker = check(page)
+    checker = CheckedPage(page)
     shown = set(checker.values)
     assert {found.mean for row in report.rows for found in row.metrics.values()} <= shown
     assert {one.found.difference for one in report.comparisons} <= shown
@@ -122,7 +85,7 @@ def test_everything_is_escaped(tmp_path):
     folder = write_single(tmp_path, {"rome": (0.9, 0.7, 0.0), BAD.replace("/", ""): (0.5, 0.5, 0.0)}, 6,
                           failing=("rome",), text=f"{BAD} {{}} <img src=x onerror=alert(1)> is")  # fmt: skip
     page, _ = page_of(folder)
-    checker = check(page)
+    checker = CheckedPage(page)
     assert len(checker.scripts) == 2
     assert "img" not in checker.tags
     assert BAD in json.loads(checker.scripts[0])["cases"][-1]["probes"][0][1]
@@ -130,7 +93,7 @@ def test_everything_is_escaped(tmp_path):
 
 def test_curves_are_drawn(tmp_path):
     page, _ = page_of(write_sequential(tmp_path, {"rome": (0.9, 0.1, 0.1), "memit": (0.9, 0.0, 0.0)}, 20))
-    check(page)
+    CheckedPage(page)
     assert page.count("lines small") == 6  # S, ES, PS, NS, drift, what is kept
     assert "rome after 20 facts" in page
     assert page.count('"point c1 ruin"') == 5
@@ -140,7 +103,7 @@ def test_many_cases_and_methods_stay_small(tmp_path):
     methods = {f"method-{n}": (0.5, 0.5, 0.1) for n in range(15)}
     page, _ = page_of(write_single(tmp_path, methods, 110, probes=(1, 2, 10, 3)))
     assert len(page.encode()) < 2_000_000
-    kept = json.loads(check(page).scripts[0])["cases"]
+    kept = json.loads(CheckedPage(page).scripts[0])["cases"]
     assert 20 < len(kept) < 110
     assert f"The answers of the first {len(kept)} are on this page" in page
     assert page.count("<tr data-n=") == 110
@@ -150,6 +113,6 @@ def test_romes_own_folders_have_a_page(tmp_path):
     folder = write_rome(tmp_path / "ROME" / "run_000", rome_case(0), rome_case(7, new=2.0))
     report, found = read_report([folder])
     page = write_report_page(tmp_path / "page.html", report, found).read_text("utf-8")
-    check(page)
+    CheckedPage(page)
     assert "Fact 7 is … <del>old 7</del> → <ins>new 7</ins>" in page
     assert "As ROME&#x27;s program prints it" in page

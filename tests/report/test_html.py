@@ -2,52 +2,16 @@ import json
 import re
 import time
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
 import reports
+from checked_page import CheckedPage
 from obverse.core import Case, Fact
 from obverse.report import render, write_report
 from obverse.report._format import interval, percent, plain, points
 from obverse.report._verdicts import level
 from obverse.verifying import CaseReport, Continuation
-
-VOID = {"meta", "br", "link", "img", "input"}
-
-
-class Checker(HTMLParser):
-    """Collects what a page holds, and fails on tags that do not nest."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.attributes, self.values, self.json, self.tags = [], [], [], "", set()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        self.attributes += attrs
-        if tag == "data":
-            self.values.append(float(dict(attrs)["value"]))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] == ["script"]:
-            self.json += data
-
-
-def check(page):
-    checker = Checker()
-    checker.feed(page)
-    checker.close()
-    assert checker.open == []
-    return checker
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +25,7 @@ def page(needle):
 
 
 def test_the_page_is_whole_and_fetches_nothing(page):
-    checker = check(page)
+    checker = CheckedPage(page)
     assert not [value for name, value in checker.attributes if name in ("src", "href", "xlink:href", "action")]
     assert "http://" not in page
     assert "https://" not in page
@@ -84,7 +48,7 @@ def test_it_says_what_changed_and_answers_every_question(page):
 
 
 def test_numbers_on_the_page_are_the_reports(needle, page):
-    checker = check(page)
+    checker = CheckedPage(page)
     data = json.loads(checker.json)
     assert data == json.loads(json.dumps(needle.to_json() | {"cases_left_out": 0}))
     shown = set(checker.values)
@@ -116,7 +80,7 @@ def test_everything_is_escaped():
         made, settings={bad: bad}, versions={bad: bad}, seconds={bad: 1.0}, adapter=bad, command=bad,
         top_before=[(bad, 0.5)], top_after=[("\n<b>", 0.5)],
     )  # fmt: skip
-    checker = check(page)
+    checker = CheckedPage(page)
     assert page.count("<script") == 1
     assert "img" not in checker.tags
     assert json.loads(checker.json)["model"] == bad
@@ -128,7 +92,7 @@ def test_a_thousand_cases_are_fast_and_small():
     page = render(made)
     assert time.process_time() - started < 10  # about 1.5 s on an idle core; room for a busy one
     assert len(page.encode()) < 2_000_000
-    data = json.loads(check(page).json)
+    data = json.loads(CheckedPage(page).json)
     assert data["cases_left_out"] == 1000 - len(data["cases"]) > 0
     assert data["summary"]["specificity"]["success"]["after"]["n"] == 10_000
     assert "first 60 of 10,000" in page
@@ -140,7 +104,7 @@ def test_a_bare_report_leaves_out_what_is_not_known():
     case = Case.of(fact)
     made = replace(reports.report([case]), drift=None)
     page = render(made)
-    check(page)
+    CheckedPage(page)
     assert "Not measured" in page
     assert page.count("Not asked") == 3
     assert "What the model would say next" not in page

@@ -3,12 +3,12 @@
 import json
 import re
 import time
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checked_page import CheckedPage
 from obverse.core import DataError, Interval
 from obverse.recipes.train_report import read_trained, write_train_report
 from obverse.report.step_curves import Curve, curve_chart, point, thinned
@@ -16,42 +16,6 @@ from obverse.report.train_page import TrainedRun, render_train, series
 from train_logs import trained
 
 BAD = "<script>alert('1')</script>"
-VOID = {"meta", "br"}
-
-
-class Checker(HTMLParser):
-    """Collects what a page holds, and fails on tags that do not nest."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.values, self.json, self.attributes, self.tags = [], [], "", [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag == "data":
-            self.values.append(float(dict(attrs)["value"]))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] == ["script"]:
-            self.json += data
-
-
-def check(page):
-    checker = Checker()
-    checker.feed(page)
-    checker.close()
-    assert checker.open == []
-    assert page.count("<script") == 1
-    return checker
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.integers(1, 20))
@@ -91,7 +55,7 @@ def page():
 
 
 def test_it_is_whole_and_fetches_nothing(page):
-    checker = check(page)
+    checker = CheckedPage(page)
     assert not [value for name, value in checker.attributes if name in ("src", "href", "action")]
     assert not re.search(r"https?://|url\(|@import", page)
     assert "svg" in checker.tags
@@ -109,7 +73,7 @@ def test_it_is_whole_and_fetches_nothing(page):
 
 
 def test_the_json_holds_the_summary_and_the_whole_log_and_the_page_shows_its_ends(page):
-    run, checker = trained(), check(page)
+    run, checker = trained(), CheckedPage(page)
     told = json.loads(checker.json)
     assert told["summary"] == run.summary
     assert told["log"] == run.log
@@ -133,22 +97,22 @@ def test_a_long_log_is_thinned_and_that_is_said():
     made = render_train(trained(steps=12_000, every=3000))
     assert time.process_time() - began < 8  # well under a second on an idle core
     assert len(made.encode()) < 2_000_000
-    told = json.loads(check(made).json)
+    told = json.loads(CheckedPage(made).json)
     assert told["log_every"] > 1
     assert {entry["step"] for entry in told["log"] if "kl/nats" in entry} == set(range(0, 12_001, 3000))
 
 
 def test_everything_is_escaped():
     made = render_train(trained(name=BAD, text=BAD), settings={BAD: BAD}, versions={BAD: BAD}, command=BAD)
-    check(made)
-    assert "img" not in check(made).tags
+    CheckedPage(made)
+    assert "img" not in CheckedPage(made).tags
 
 
 def test_without_measurements_there_are_no_empty_sections():
     run = trained()
     log = [entry for entry in run.log if "loss" in entry]
     made = render_train(TrainedRun(run.summary, log))
-    check(made)
+    CheckedPage(made)
     assert "prefers to say" not in made
     assert "Distance from" not in made
     assert "What it wrote" not in made
