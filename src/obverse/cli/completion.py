@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from functools import partial
-from importlib.metadata import entry_points
-from importlib.resources import files
 from pathlib import Path
 
 MODELS = ("gemma-3-270m", "smollm2-135m")
@@ -26,6 +24,9 @@ def plugins(room: str, group: str) -> list[str]:
         room: Folder inside the package, e.g. ``"editing"``.
         group: Entry-point group by which other packages add to it.
     """
+    from importlib.metadata import entry_points  # slow to load, and needed at a Tab only
+    from importlib.resources import files
+
     folder = files("obverse").joinpath(*room.split("/"))
     own = [
         file.name.removesuffix(".py").replace("_", "-")
@@ -55,6 +56,8 @@ scorers = partial(plugins, "measuring/scorers", "obverse.scorers")
 
 def presets(folder: str) -> list[str]:
     """Return the names of YAML files in a folder of the package's ``configs``."""
+    from importlib.resources import files
+
     found = files("obverse").joinpath("configs", *folder.split("/")).iterdir()
     return sorted(file.name.removesuffix(".yaml") for file in found if file.name.endswith(".yaml"))
 

@@ -23,6 +23,7 @@ USES = {
     "detoxify": "another scorer of toxicity",
     "presidio": "another scorer of personal data",
     "scrubadub": "another scorer of personal data",
+    "all": "everything above",
 }
 """What an extra is for."""
 
