@@ -11,9 +11,9 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import pytest
-import typer
 
-from obverse.cli.main import app
+from obverse.cli.lazy import load
+from obverse.cli.main import PLACES
 
 NO_JSON: set[str] = set()
 """Commands without --json; none."""
@@ -41,17 +41,15 @@ class Command(NamedTuple):
     flags: tuple[Flag, ...]
 
 
-def _commands(of: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[Command]:
-    for one in of.registered_commands:
+def _commands(name: str) -> Iterator[Command]:
+    group = load(PLACES[name], name)
+    own = group.registered_callback
+    for one in group.registered_commands:
         assert one.callback is not None
-        name = one.name or one.callback.__name__.replace("_", "-")
-        yield _command((*path, name), one.callback, one.epilog)
-    own = of.registered_callback
-    if path and own and own.invoke_without_command is True:
-        yield _command(path, own.callback, own.epilog)
-    for group in of.registered_groups:
-        inside = group.typer_instance
-        yield from _commands(inside, (*path, str(group.name if isinstance(group.name, str) else inside.info.name)))
+        inner = one.name or one.callback.__name__.replace("_", "-")
+        yield _command((name,) if inner == name else (name, inner), one.callback, one.epilog)
+    if own and own.invoke_without_command is True:
+        yield _command((name,), own.callback, own.epilog)
 
 
 def _command(path: tuple[str, ...], callback: Any, epilog: Any) -> Command:
@@ -79,7 +77,7 @@ def _kind(annotation: Any) -> str:
     return {bool: "flag", int: "integer", float: "number", str: "text", Path: "text"}[annotation]
 
 
-COMMANDS = list(_commands(app))
+COMMANDS = [found for name in PLACES for found in _commands(name)]
 each = pytest.mark.parametrize("found", COMMANDS, ids=lambda found: found.path)
 
 

@@ -1,4 +1,4 @@
-"""The command ``obverse``. Importing it is quick: torch is loaded by a command when it runs."""
+"""The command ``obverse``. A command is imported when it is asked for, torch when it runs."""
 
 from __future__ import annotations
 
@@ -6,35 +6,38 @@ from typing import Annotated
 
 import typer
 
-from obverse.cli import (
-    apply,
-    ask,
-    attribute,
-    demo,
-    doctor,
-    edit,
-    edit_fit,
-    facts,
-    harness,
-    lens,
-    merge,
-    prefs,
-    red_team,
-    sample,
-    score,
-    serve,
-    show,
-    sweep_layers,
-    trace,
-    train,
-    undo,
-)
-from obverse.cli import list as listing
-from obverse.cli.bench import bench_app
-from obverse.cli.remote import remote_app
-from obverse.cli.repro import repro_app
-from obverse.cli.reversal import reversal_app
+from obverse.cli.lazy import lazy_group
 from obverse.core import package_version
+
+PLACES = {
+    "demo": "obverse.cli.demo:demo",
+    "ask": "obverse.cli.ask:ask",
+    "trace": "obverse.cli.trace:trace",
+    "lens": "obverse.cli.lens:lens",
+    "attribute": "obverse.cli.attribute:attribute",
+    "edit": "obverse.cli.edit:edit",
+    "edit-fit": "obverse.cli.edit_fit:edit_fit",
+    "harness": "obverse.cli.harness:harness",
+    "sweep-layers": "obverse.cli.sweep_layers:sweep_layers",
+    "train": "obverse.cli.train:train",
+    "score": "obverse.cli.score:score",
+    "sample": "obverse.cli.sample:sample",
+    "prefs": "obverse.cli.prefs:prefs",
+    "red-team": "obverse.cli.red_team:red_team",
+    "apply": "obverse.cli.apply:apply",
+    "merge": "obverse.cli.merge:merge",
+    "undo": "obverse.cli.undo:undo",
+    "show": "obverse.cli.show:show",
+    "list": "obverse.cli.list:list_names",
+    "serve": "obverse.cli.serve:serve",
+    "doctor": "obverse.cli.doctor:doctor",
+    "bench": "obverse.cli.bench:bench_app",
+    "facts": "obverse.cli.facts:facts_app",
+    "repro": "obverse.cli.repro:repro_app",
+    "reversal": "obverse.cli.reversal:reversal_app",
+    "remote": "obverse.cli.remote:remote_app",
+}
+"""Every command and group of commands, in the order of ``obverse --help``, and where it is."""
 
 _EPILOG = """
 **Start here**
@@ -55,6 +58,7 @@ _EPILOG = """
 
 app = typer.Typer(
     name="obverse",
+    cls=lazy_group(PLACES),
     help="Measure, teach, locate and edit facts in language models, and verify an edit from both sides.",
     epilog=_EPILOG,
     no_args_is_help=True,
@@ -77,38 +81,6 @@ def _common(
     ] = False,
 ) -> None:
     pass
-
-
-for _name, _command, _examples in (
-    ("demo", demo.demo, demo.EPILOG),
-    ("ask", ask.ask, ask.EPILOG),
-    ("trace", trace.trace, trace.EPILOG),
-    ("lens", lens.lens, lens.EPILOG),
-    ("attribute", attribute.attribute, attribute.EPILOG),
-    ("edit", edit.edit, edit.EPILOG),
-    ("edit-fit", edit_fit.edit_fit, edit_fit.EPILOG),
-    ("harness", harness.harness, harness.EPILOG),
-    ("sweep-layers", sweep_layers.sweep_layers, sweep_layers.EPILOG),
-    ("train", train.train, train.EPILOG),
-    ("score", score.score, score.EPILOG),
-    ("sample", sample.sample, sample.EPILOG),
-    ("prefs", prefs.prefs, prefs.EPILOG),
-    ("red-team", red_team.red_team, red_team.EPILOG),
-    ("apply", apply.apply, apply.EPILOG),
-    ("merge", merge.merge, merge.EPILOG),
-    ("undo", undo.undo, undo.EPILOG),
-    ("show", show.show, show.EPILOG),
-    ("list", listing.list_names, listing.EPILOG),
-    ("serve", serve.serve, serve.EPILOG),
-    ("doctor", doctor.doctor, doctor.EPILOG),
-):
-    app.command(_name, epilog=_examples)(_command)
-
-app.add_typer(bench_app, name="bench")
-app.add_typer(facts.facts_app, name="facts")
-app.add_typer(repro_app, name="repro")
-app.add_typer(reversal_app, name="reversal")
-app.add_typer(remote_app, name="remote")
 
 
 def main() -> None:

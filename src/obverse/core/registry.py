@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
-from importlib.metadata import entry_points
 from typing import Any
 
 from obverse.core.errors import ConfigError, UnknownName
@@ -26,6 +25,8 @@ class Registry:
         self._what, self._package, self._marker, self._group = what, package, marker, group
 
     def _targets(self) -> dict[str, str]:
+        from importlib.metadata import entry_points  # slow to load, and many commands ask for no name
+
         spec = importlib.util.find_spec(self._package)
         paths = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
         found: dict[str, str] = {}

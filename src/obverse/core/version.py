@@ -1,8 +1,8 @@
 """The version of the package, for records."""
 
-from importlib.metadata import version
-
 
 def package_version() -> str:
     """Return the version of the installed package."""
+    from importlib.metadata import version  # slow to load, and seldom asked for
+
     return version("obverse")
