@@ -5,12 +5,13 @@ WORKERS ?= 2
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-real lint bench docs clean
+.PHONY: help demo test test-real browser lint bench docs clean
 
 help:
 	@echo "make demo       edit a fact in a small model and see whether it held"
 	@echo "make test       the tests that need no weights"
 	@echo "make test-real  the tests with a built-in model (fetched once)"
+	@echo "make browser    a Chromium for the tests of obverse serve; they are skipped without one"
 	@echo "make lint       ruff, codespell, pyright, import-linter"
 	@echo "make bench      time the steps; see benchmarks/"
 	@echo "make docs       build the documentation into site/"
@@ -40,6 +41,12 @@ test: .venv/.obverse .venv/.test
 
 test-real: .venv/.obverse .venv/.test
 	$(BIN)/python -m pytest -m real_model --force-enable-socket
+
+# Without the right to install, or without apt, the tests of the page say that they are skipped.
+browser:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome \
+	|| { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null; } \
+	|| echo "No Chromium can be installed here: tests of obverse serve will be skipped."
 
 lint: .venv/.obverse .venv/.test .venv/.lint
 	$(BIN)/ruff check
