@@ -1,6 +1,7 @@
-# The demo in a container. The model is fetched at the first run and kept in the volume:
+# The demo in a container, as yourself. The model is fetched at the first run and kept in the volume:
 #   docker build -t obverse .
-#   docker run --rm -v obverse-cache:/cache -v "$PWD/runs:/work/runs" obverse
+#   mkdir -p runs
+#   docker run --rm --user "$(id -u)" -v obverse-cache:/cache -v "$PWD/runs:/work/runs" obverse
 # Any other command goes the same way: docker run --rm -v obverse-cache:/cache obverse doctor
 FROM python:3.13-slim
 
@@ -15,9 +16,10 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN pip install --no-cache-dir -c constraints.txt '.[plot]'
 
-RUN useradd --create-home obverse && install -d -o obverse /cache /work /work/runs
+# Anybody may write here, since --user is anybody; and whoever that is has no home of their own in the image.
+RUN useradd --create-home obverse && install -d -m 1777 /cache /work /work/runs
 USER obverse
-ENV OBVERSE_CACHE=/cache
+ENV OBVERSE_CACHE=/cache HOME=/cache
 VOLUME /cache
 WORKDIR /work
 

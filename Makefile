@@ -17,7 +17,8 @@ help:
 	@echo "make docs       build the documentation into site/"
 	@echo "make clean      remove .venv and caches"
 
-# torch goes first and at the pinned version: left to the resolver, Linux gets the several-GB CUDA build.
+# torch goes first and at the pinned version. pip takes its small CPU build where its settings offer one
+# (PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS); left alone, Linux gets the several-GB CUDA build.
 .venv/.torch: constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) --upgrade pip

@@ -24,7 +24,6 @@ _FENCE = re.compile(
     r"^(?P<indent>[ ]*)(?P<ticks>`{3,})(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)(?P=ticks)[ ]*$",
     re.DOTALL | re.MULTILINE,
 )
-_GAP = re.compile(r"[ ]{2,}(?!-)\S.*$")  # what a command does, written after it
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def lines_of(block: Block) -> list[str]:
     lines = joined.splitlines()
     if block.language == "console":
         lines = [line[2:] for line in lines if line.startswith("$ ")]
-    found = (_GAP.sub("", re.sub(r"(^|\s+)#.*$", "", line)).strip() for line in lines)
+    found = (re.sub(r"(^|\s+)#.*$", "", line).strip() for line in lines)
     return [line for line in found if line]
 
 

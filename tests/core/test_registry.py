@@ -4,7 +4,6 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from obverse.core import ConfigError, Registry, UnknownName
-from obverse.core import registry as registry_module
 
 METHOD = "class {name}:\n    class config_type: pass\n"
 
@@ -27,7 +26,7 @@ def room(tmp_path, monkeypatch):
 
 def add_entry_point(monkeypatch, name, value):
     entry = EntryPoint(name, value, "obverse.test_room")
-    monkeypatch.setattr(registry_module, "entry_points", lambda group: [entry])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [entry])
 
 
 def test_a_file_is_a_registration(room):

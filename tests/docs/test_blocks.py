@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pages import DATA, LANGUAGES, PAGES, ROOT, Block, blocks
+from pages import DATA, DOCS, LANGUAGES, PAGES, ROOT, Block, blocks
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 
@@ -63,16 +63,28 @@ def test_links_name_pages_that_exist() -> None:
 
 
 def test_files_named_exist() -> None:
-    """A path of Python files named in the text, such as `editing/{ft,kn}.py`, is one of the package's or the tests'."""
+    """A path named in the text, such as `editing/{ft,kn}.py`, is one of the package's or the tests'."""
     source = ROOT / "src" / "obverse"
     for page in PAGES:
-        for name in re.findall(r"`([\w/{},*-]+\.py)`", page.read_text("utf-8")):
-            if "my_" in name or ("/" not in name and "papers" not in page.parts):
+        on_papers = "papers" in page.parts
+        for name in re.findall(r"`([\w/{},*-]+(?:\.py|\.yaml|/))`", page.read_text("utf-8")):
+            if "my_" in name or not (on_papers or (name.endswith(".py") and "/" in name)):
                 continue  # a file of the reader's own
-            for pattern in _braces(name):
+            for pattern in _braces(name.rstrip("/")):
                 found = [*source.rglob(pattern.rpartition("/")[2]), *ROOT.glob(pattern)]
                 whole = [path for path in found if path.match(pattern)]
                 assert whole, f"{page.relative_to(ROOT)}: {name}"
+
+
+def test_papers_name_formulas_files_and_commands() -> None:
+    """Each row of the table that ties a paper to the package names a file and a command."""
+    for page in sorted((DOCS / "papers").glob("*.md")):
+        table = page.read_text("utf-8").split("| paper | ")[1].split("\n\n")[0].splitlines()[2:]
+        assert len(table) >= 5
+        for row in table:
+            _, _, _, file, command, _ = row.split("|")
+            assert "`" in file, row
+            assert "`obverse " in command, row
 
 
 def _braces(name: str) -> list[str]:

@@ -15,7 +15,7 @@ from pages import PAGES, ROOT, SHELL, Block, blocks, lines_of, spoken_commands, 
 from parsed import ELLIPSIS, Parsed, parse
 
 OTHERS = frozenset(
-    {"jupyter", "ray", "lm_eval", "export", "mkdocs", "docker", "uvx", ".venv/bin/pre-commit", ".ci/run"}
+    {"jupyter", "ray", "lm_eval", "export", "mkdir", "mkdocs", "docker", "uvx", ".venv/bin/pre-commit", ".ci/run"}
 )
 """Programs that are not ours and are not looked into."""
 
