@@ -1,5 +1,7 @@
 """What all rooms' tests share: tiny models of every family."""
 
+import os
+import sys
 from collections.abc import Callable
 from functools import cache
 
@@ -10,6 +12,10 @@ from obverse.model.language_model import LanguageModel
 
 settings.register_profile("shared machine", deadline=None)  # a slow moment of the machine is no fault
 settings.load_profile("shared machine")
+
+# Some hundred processes are started; if none kept bytecode, each would compile the package anew, 2 s.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")

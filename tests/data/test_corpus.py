@@ -3,7 +3,7 @@
 import pytest
 
 from obverse.core import ConfigError, UnknownName
-from obverse.data.corpus import corpus
+from obverse.data.corpus import _docstrings, corpus
 
 
 def test_files_and_folders(tmp_path):
@@ -24,6 +24,12 @@ def test_order_depends_on_the_seed_alone(name):
     assert first != list(corpus(name, 2).texts())
     assert corpus(name, 1).identity != corpus(name, 2).identity
     assert len(first) > 100
+
+
+def test_docstrings_are_the_same_in_another_process():
+    first = _docstrings()
+    _docstrings.cache_clear()  # as there: nothing is remembered
+    assert _docstrings() == first
 
 
 def test_mixed_gives_about_as_much_of_each():

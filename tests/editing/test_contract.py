@@ -14,9 +14,15 @@ from obverse.model import tensor_hash
 FACT = Fact("Space Needle", "The {} is in the city of", "Paris", "Seattle")
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Where the statistics of the tiny model are kept: counted by the first editor that needs them."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.parametrize("name", editors.names())
-def test_editor_contract(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("OBVERSE_CACHE", str(tmp_path / "cache"))
+def test_editor_contract(name, tmp_path, cache, monkeypatch):
+    monkeypatch.setenv("OBVERSE_CACHE", str(cache))
     lm = tiny("llama")
     editor_type = editors.load(name)
     before = {key: tensor_hash(value) for key, value in lm.model.state_dict().items()}

@@ -118,14 +118,14 @@ def facts(draw) -> Fact:
 def test_batches_and_company_change_nothing(tiny_lm, some, family, window, memory, chosen):
     """Several facts in one batch with little or much memory, or each alone with each kind alone: the same tables."""
     lm = tiny_lm(family)
-    config = TraceConfig(kinds=tuple(chosen), window=window, samples=3, memory=memory)
+    config = TraceConfig(kinds=tuple(chosen), window=window, samples=2, memory=memory)
     together = trace_all(lm, some, config, noise=NOISE, label="")
     assert len(together) == len(some)
     for fact, found in zip(some, together, strict=True):
         assert isinstance(found, CausalTrace)
         assert found.fact == fact
         for kind in chosen:
-            alone = one(lm, fact, TraceConfig(kinds=(kind,), window=window, samples=3))
+            alone = one(lm, fact, TraceConfig(kinds=(kind,), window=window, samples=2))
             assert_same(found.restored[kind], alone.restored[kind], alone.clean)
         assert found.corrupted == pytest.approx(alone.corrupted, rel=1e-5)
 

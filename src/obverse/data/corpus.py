@@ -7,8 +7,10 @@ import hashlib
 import random  # noqa: TID251 - a generator with its own seed, never the global one
 import sys
 import sysconfig
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +95,11 @@ def _paragraphs(file: Path) -> list[str]:
     return [block.strip() for block in blocks if block.strip()]
 
 
-def _docstrings() -> Iterator[str]:
-    """Yield the docstrings of the standard library, in the order of its files."""
+@cache  # it reads some 600 files, which do not change while Python runs
+def _docstrings() -> tuple[str, ...]:
+    """Return the docstrings of the standard library, in the order of its files."""
     root = Path(sysconfig.get_paths()["stdlib"])
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    found: list[str] = []
     for file in sorted([*root.glob("*.py"), *root.glob("[a-z]*/*.py")]):
         if "site-packages" in file.parts or "test" in file.parts:
             continue
@@ -104,10 +107,22 @@ def _docstrings() -> Iterator[str]:
             tree = ast.parse(file.read_text("utf-8"))
         except (SyntaxError, UnicodeDecodeError):
             continue  # the library keeps a few broken files on purpose, for its own tests
-        for node in ast.walk(tree):
-            text = ast.get_docstring(node) if isinstance(node, kinds) else None
-            if text and len(text) > 80:
-                yield text
+        texts = (ast.get_docstring(node) for node in _statements(tree) if isinstance(node, _DOCUMENTED))
+        found += [text for text in texts if text and len(text) > 80]
+    return tuple(found)
+
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Walk as `ast.walk`, breadth first, but not into expressions: most of a tree, and nothing is defined there."""
+    nodes = deque[ast.AST]([tree])
+    while nodes:
+        node = nodes.popleft()
+        for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+            nodes.extend(getattr(node, part, ()))
+        yield node
 
 
 def _wikipedia(seed: int) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench_facts import FACTS, request
+from bench_facts import FACTS, QUICK, request
 from obverse.core import ConfigError, DataError, EditFailed, ObverseError, Run, RunConflict, UnknownName, read_records
 from obverse.editing.rome import Rome
 from obverse.recipes.bench import read_bench, run_bench
@@ -33,11 +33,26 @@ def metrics(folder):
     return {label: (run["metrics"], run.get("points")) for label, run in found.items()}
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What a benchmark's records and metrics are where nothing stops it; each schedule is run once for all tests."""
+    found = {}
+
+    def run(asked):
+        if (key := repr(asked.schedule)) not in found:
+            out = tmp_path_factory.mktemp("whole")
+            run_bench(replace(asked, out=out))
+            found[key] = told(out), metrics(out)
+        return found[key]
+
+    return run
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("stop", [1, 2, 4, 6])
-def test_a_stopped_benchmark_ends_the_same_bit_for_bit(facts, tmp_path, monkeypatch, schedule, stop):
-    whole = request(facts, tmp_path / "whole", schedule=schedule)
-    run_bench(whole)
+def test_a_stopped_benchmark_ends_the_same_bit_for_bit(facts, tmp_path, monkeypatch, undisturbed, schedule, stop):
+    stopped = request(facts, tmp_path / "stopped", schedule=schedule)
+    whole = undisturbed(stopped)
     append, count = Run.append, 0
 
     def dying(self, record):
@@ -47,15 +62,13 @@ def test_a_stopped_benchmark_ends_the_same_bit_for_bit(facts, tmp_path, monkeypa
             raise KeyboardInterrupt
         append(self, record)
 
-    stopped = replace(whole, out=tmp_path / "stopped")
     with monkeypatch.context() as patch:
         patch.setattr(Run, "append", dying)
         with pytest.raises(KeyboardInterrupt):
             run_bench(stopped)
     run_bench(stopped)
 
-    assert told(tmp_path / "stopped") == told(tmp_path / "whole")
-    assert metrics(tmp_path / "stopped") == metrics(tmp_path / "whole")
+    assert (told(tmp_path / "stopped"), metrics(tmp_path / "stopped")) == whole
 
 
 def test_a_sequence_stopped_between_its_steps_ends_the_same(facts, tmp_path, monkeypatch):
@@ -86,13 +99,11 @@ def test_a_sequence_stopped_between_its_steps_ends_the_same(facts, tmp_path, mon
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_shards_together_are_the_whole(facts, tmp_path, schedule):
-    whole = request(facts, tmp_path / "whole", schedule=schedule)
-    run_bench(whole)
+def test_shards_together_are_the_whole(facts, tmp_path, undisturbed, schedule):
+    parts = request(facts, tmp_path / "parts", schedule=schedule)
     for i in range(3):
-        run_bench(replace(whole, out=tmp_path / "parts", shard=(i, 3)))
-    assert told(tmp_path / "parts") == told(tmp_path / "whole")
-    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+        run_bench(replace(parts, shard=(i, 3)))
+    assert (told(tmp_path / "parts"), metrics(tmp_path / "parts")) == undisturbed(parts)
 
 
 def test_a_longer_run_of_single_edits_goes_on(facts, tmp_path, monkeypatch):
@@ -220,7 +231,8 @@ def test_conflicting_facts_in_one_edit(facts, tmp_path):
 
 
 def test_a_sweep_is_a_run_a_point(facts, tmp_path):
-    bench = run_bench(request(facts, tmp_path / "run", sweep=["rome.steps=2,4", "layer=0,1"], overrides=[])).bench
+    quick = [text for text in QUICK if not text.startswith(("rome.steps", "rome.layers"))]
+    bench = run_bench(request(facts, tmp_path / "run", sweep=["rome.steps=2,4", "layer=0,1"], overrides=quick)).bench
     assert list(bench.runs) == [
         "unedited", "rome,steps=2,layer=0", "rome,steps=2,layer=1", "rome,steps=4,layer=0", "rome,steps=4,layer=1"
     ]  # fmt: skip
