@@ -7,7 +7,7 @@ import sys
 import pytest
 import typer
 
-from command_line import Ran
+from command_line import calling
 
 SCORER = """
 from obverse.core import Config
@@ -34,15 +34,7 @@ def run(monkeypatch, capsys, tmp_path, cache):
     app.command("sample", epilog=sample.EPILOG)(sample.sample)
     app.command("prefs", epilog=prefs.EPILOG)(prefs.prefs)
     app.command("red-team", epilog=red_team.EPILOG)(red_team.red_team)
-
-    def call(*args):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app([str(arg) for arg in args])
-        out, err = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), out, err)
-
-    return call
+    return calling(app, capsys)
 
 
 def test_sample_and_prefs_of_its_file(run, model, tmp_path):
@@ -65,9 +57,9 @@ def test_prefs_of_a_model_as_a_table(run, model, tmp_path):
         "--reference", model, "--kl-samples", 5, "--kl-length", 4, "--out", "out",
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    for said in ("self-BLEU", "max@25", "Fewer than 25", "forward", "worst of", "prefs.html"):
+    for said in ("self-BLEU", "max@25", "Fewer than 25", "forward", "worst of", "report.html"):
         assert said in ran.out
-    assert (tmp_path / "out" / "prefs.html").is_file()
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
 def test_scenarios_of_a_file(run, model, tmp_path):

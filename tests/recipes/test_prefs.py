@@ -93,12 +93,12 @@ def test_a_folder_has_everything_and_a_stopped_run_goes_on(scorer, tmp_path, mon
     kl = KLRequest(ModelChoice("llama"), number=12, length=5, reverse=True)
     result = run_prefs(asked(scorer, out=out, kl=kl))
     assert {path.name for path in out.iterdir()} == {
-        "run.json", "records.00000.jsonl", "samples.jsonl", "prefs.html", "summary.json"
+        "run.json", "records.00000.jsonl", "samples.jsonl", "report.html", "summary.json"
     }  # fmt: skip
     assert [found.direction for found in result.compared[0].divergences] == ["forward", "reverse"]
     assert result.compared[0].divergences[0].nats.mean > 0.1
     assert result.compared[1].divergences[0].nats.mean == 0
-    page = (out / "prefs.html").read_text("utf-8")
+    page = (out / "report.html").read_text("utf-8")
     assert page.count("<table") == page.count("</table>") > 5
     for said in ("gpt2", "llama", "self-BLEU", "Distance from the reference", "the worst"):
         assert said in page

@@ -99,6 +99,20 @@ def test_curves_are_drawn(tmp_path):
     assert page.count('"point c1 ruin"') == 5
 
 
+def test_what_was_swept_is_drawn_in_order(tmp_path, few):
+    layers = {f"rome,layers=[{layer}]": (1 - layer / 20, 0.6, 0.1) for layer in (10, 2, 0)}
+    page, report = page_of(write_single(tmp_path, layers))
+    chart = page[page.index("Over the setting that was swept") : page.index("Which differences are beyond chance")]
+    assert re.findall(r"<span style=left:[^>]*>(\d+)</span>", chart) == ["0", "2", "10"]
+    told = {row.label: row.metrics["efficacy_success"] for row in report.rows}
+    for layer in (10, 2, 0):
+        mean, low, high = (
+            f"{100 * getattr(told[f'rome,layers=[{layer}]'], end):.4g}" for end in ("mean", "low", "high")
+        )
+        assert f"ES, {layer} layers\n{mean} ({low} to {high}), n = 12" in chart
+    assert "that was swept" not in page_of(few)[0]
+
+
 def test_many_cases_and_methods_stay_small(tmp_path):
     methods = {f"method-{n}": (0.5, 0.5, 0.1) for n in range(15)}
     page, _ = page_of(write_single(tmp_path, methods, 110, probes=(1, 2, 10, 3)))

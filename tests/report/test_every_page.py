@@ -4,17 +4,23 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 import reports
 import traces
 from bench_folders import write_single
 from obverse.core import Interval
+from obverse.locating.trace import ROLES
+from obverse.measuring.preferences import summarize
+from obverse.measuring.samples import Sample
+from obverse.measuring.scenarios import Scenario
 from obverse.recipes.bench.cases import case_rows
 from obverse.recipes.bench.report import read_report
 from obverse.report import render
 from obverse.report._averages import render_averages
 from obverse.report.bench_page import render_bench
+from obverse.report.prefs_page import Compared, render_prefs
 from obverse.report.trace_page import render_traces
 from obverse.report.train_page import render_train
 from train_logs import trained
@@ -32,12 +38,36 @@ def _bench(folder):
 
 def _reversal():
     pytest.importorskip("matplotlib")
-    from obverse.report.reversal_figures import Group, bars
-    from obverse.report.reversal_page import Figure, render_reversal, svg_of
+    from obverse.report.reversal_drawn import bars_figure, maps_figure, violins_figure
+    from obverse.report.reversal_figures import Group, Violin
+    from obverse.report.reversal_page import render_reversal
+    from obverse.report.reversal_trace_figure import Column
 
-    drawn = bars([Group("mle", {"N2D": Interval(0.9, 0.8, 1.0, 20), "N2D-reverse": Interval(0.0, 0.0, 0.1, 20)})])
-    figures = [Figure("Right answers", svg_of(drawn), "bars")]
+    bars = {"N2D": Interval(0.9, 0.8, 1.0, 20), "N2D-reverse": Interval(0.0, 0.0, 0.1, 20)}
+    violins = [Violin("N2D", (-1.0, -2.5), (-6.0, -7.5)), Violin("D2N", (-5.0, -6.5), (-6.0, -7.5))]
+    effects = {"mlp": np.full((len(ROLES), 4), 0.25)}
+    columns = [Column("mle", effects), Column("mle less bico", {"mlp": -effects["mlp"]}, difference=True)]
+    figures = [
+        bars_figure("Right answers", [Group("mle", bars)]),
+        violins_figure("How likely", violins),
+        maps_figure("Where the fact sits", columns, 2),
+    ]
     return render_reversal("mle", [], figures, [], {"mle": 0.9}, versions={"torch": "2"}, settings={"seeds": 3})
+
+
+def _prefs():
+    samples = [Sample("", f"text {i} <b>", 7, True) for i in range(30)]
+    scenario = Scenario(name="unconditional")
+    found = [summarize(samples, [slope * i for i in range(30)], scenario) for slope in (0.01, 0.02)]
+    compared = [Compared(f"model {i}", {"unconditional": one}) for i, one in enumerate(found)]
+    return render_prefs(
+        compared,
+        scorer="pii",
+        unit="findings",
+        settings={"scorer": "pii"},
+        versions={"torch": "2"},
+        seconds={"all": 1.0},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +81,12 @@ def pages(tmp_path_factory):
         "averages": render_averages(traces.averages()),
         "bench": _bench(tmp_path_factory.mktemp("bench")),
         "train": render_train(trained(), versions={"torch": "2"}, settings={"seed": 7}),
+        "prefs": _prefs(),
         "reversal": _reversal(),
     }
 
 
-KINDS = ("edit", "edits", "trace", "both directions", "averages", "bench", "train", "reversal")
+KINDS = ("edit", "edits", "trace", "both directions", "averages", "bench", "train", "prefs", "reversal")
 each = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -76,6 +107,8 @@ class Checker(HTMLParser):
             self.scripts.append((dict(attrs).get("type"), ""))
         if tag == "svg":
             self.pictures.append(dict(attrs))
+        if tag == "title" and self.open[-1:] == ["svg"]:
+            self.pictures[-1]["titled"] = True
         if tag not in VOID:
             self.open.append(tag)
 
@@ -128,12 +161,17 @@ def test_it_ends_with_how_it_was_made(pages, kind):
 @each
 def test_it_has_pictures_and_each_says_what_it_shows(pages, kind):
     found = check(pages[kind])
-    assert "svg" in found.tags or "heat" in dict.fromkeys(
-        v for n, v in found.attributes if n == "class" and v for v in v.split()
-    )
-    drawn = [one for one in found.pictures if one.get("aria-hidden") != "true" and one.get("role") == "img"]
-    titled = pages[kind].count("<title>") - 1
-    assert titled + sum("aria-label" in one for one in drawn) >= len(drawn)
+    drawn = [one for one in found.pictures if one.get("role") == "img"]
+    assert drawn
+    assert all(one.get("aria-label") or one.get("titled") for one in drawn)
+
+
+@each
+def test_text_in_pictures_is_text_in_the_font_of_the_page(pages, kind):
+    assert "font-family" not in pages[kind]
+    assert "DejaVu" not in pages[kind]
+    letters = re.findall(r"<text[^>]*>([^<]+)", pages[kind])
+    assert ("100%" in letters) == (kind == "reversal")  # a drawing of matplotlib's: its letters were outlines
 
 
 def test_all_look_alike(pages):
@@ -151,7 +189,7 @@ def test_lines_have_the_colours_of_the_figures(pages):
     from obverse.core.plotting import PALETTE
 
     style = re.search(r"<style>(.*?)</style>", pages["edit"], re.DOTALL)[1]
-    lines = re.findall(r"\.c(\d)[^{]*\{ --line: (#\w+)", style)[: len(PALETTE)]
+    lines = re.findall(r"--c(\d): (#\w+)", style)[: len(PALETTE)]
     for (place, drawn), colour in zip(lines, PALETTE, strict=True):
         ours, theirs = (tuple(int(text[i : i + 2], 16) for i in (1, 3, 5)) for text in (drawn, colour))
         far = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import traces
 from obverse.core import ConfigError, Fact
 from obverse.core.plotting import visible
+from obverse.locating.figures import layer_axis
 from obverse.locating.trace import ROLES, TRACE_KINDS
 from obverse.report._averages import render_averages
 from obverse.report._effects import layers_of
@@ -45,16 +46,16 @@ class Page(HTMLParser):
             self.open.append(tag)
         if tag == "figure":
             self.maps.append([])
-        if tag == "td" and "data-t" in given:
-            size = re.search(r"--v:([.\d]+)", given.get("style", ""))
+        if tag == "rect":
             sign = -1 if "less" in given.get("class", "").split() else 1
-            self.maps[-1].append((given["data-t"], sign * float(size[1]) if size else 0.0))
-        self.gaps += given.get("class") == "gap"
-        if given.get("scope") == "row" and given.get("class") == "subject":
-            self.marked.append(given["title"])
+            self.maps[-1].append(("", sign * float(given["fill-opacity"])))
+        if tag == "text":
+            self.subject = "subject" in given.get("class", "").split()
+            self.marked += [""] * self.subject
 
     def handle_startendtag(self, tag, attrs):
         self.attributes += attrs
+        self.gaps += dict(attrs).get("class") == "gap"
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -62,6 +63,11 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self.open[-1:] == ["script"]:
             self.json = json.loads(data)
+        elif self.open[-2:] == ["rect", "title"]:
+            tip, share = self.maps[-1][-1]
+            self.maps[-1][-1] = (tip + data, share)
+        elif self.open[-1:] == ["text"] and self.subject:
+            self.marked[-1] += data
         else:
             self.text += data
 
@@ -196,6 +202,76 @@ def test_everything_is_escaped():
         assert text.count("<script") == 1
         assert "<img" not in text.split("<script")[0]
         Page(text)
+
+
+class Drawn(HTMLParser):
+    """A page's maps as drawn: labels and names of axes by class, and tables of numbers as rows of texts."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.pictures, self.texts, self.tables, self.open = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag not in VOID:
+            self.open.append((tag, given))
+        if tag == "svg" and given.get("class") == "heat":
+            self.pictures.append(given)
+            self.texts.append([])
+        if tag == "table":
+            self.tables.append([] if "told" in given["class"].split() else None)
+        if tag == "tr" and self.tables[-1] is not None:
+            self.tables[-1].append([])
+        if tag in ("td", "th") and self.tables[-1] is not None:
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag):
+        self.open.pop()
+
+    def handle_data(self, data):
+        tag, given = self.open[-1] if self.open else ("", {})
+        if tag == "text":
+            self.texts[-1].append((given["class"].split()[0], data))
+        if tag in ("td", "th") and self.tables[-1] is not None:
+            self.tables[-1][-1][-1] += data
+
+
+def test_a_map_is_one_picture_with_its_text_as_text_and_its_numbers_in_a_table():
+    one = traces.trace()
+    drawn = Drawn(render_traces([one]))
+    tables = [rows for rows in drawn.tables if rows]
+    assert len(drawn.pictures) == len(tables) == len(traces.KINDS)
+    for kind, picture, texts, (head, *rows) in zip(traces.KINDS, drawn.pictures, drawn.texts, tables, strict=True):
+        assert picture["role"] == "img"
+        layer, position = divmod(int(one.indirect_effect(kind).T.argmax()), len(one.tokens))
+        assert f"{visible(one.tokens[position])} · layer {layer}" in picture["aria-label"]
+        names = [text for css, text in texts if css == "name"]
+        assert names == head[1:] == ["<bos>", "The*", "Space*", "Needle*", "is", "located", "in", "the", "city", "of"]
+        assert [int(text) for css, text in texts if css == "layer"] == list(range(0, 18, 2))
+        assert [text for css, text in texts if css == "axis"] == [layer_axis(kind, 10)]
+        assert [row[0] for row in rows] == [str(layer) for layer in range(18)]
+        numbers = torch.tensor([[float(cell) for cell in row[1:]] for row in rows])
+        torch.testing.assert_close(numbers, 100 * one.indirect_effect(kind).T, atol=0.0051, rtol=0)
+
+
+def test_long_names_are_cut_and_whole_on_hover():
+    drawn = render_traces([traces.trace([" Rindfleischetikett", "東京東京東京東京", " is"], (0, 2), kinds=("mlp",))])
+    assert "<title>Rindfleischetikett*</title>Rindfleischet…<" in drawn
+    assert "<title>東京東京東京東京*</title>東京東京東京…<" in drawn
+    assert ">is<" in drawn
+
+
+def test_pages_of_very_many_cells_stay_small_and_say_where_the_numbers_are():
+    tokens = [f" token{i}" for i in range(50)]
+    text = render_traces([traces.trace(tokens, (3, 7), layers=48, seed=i) for i in range(4)])
+    assert len(text.encode()) < 2_000_000
+    assert "too many to be told" in text
+    page = Page(text)
+    assert sum(map(len, page.maps)) == 4 * 3 * 50 * 48
+    assert not any(tip for cells in page.maps for tip, _ in cells)
+    assert len(page.json["traces"]) == 4
+    assert "too many" not in render_traces([traces.trace()])
 
 
 def test_pages_stay_small():

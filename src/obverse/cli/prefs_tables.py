@@ -65,7 +65,7 @@ def print_prefs(console: Console, result: PrefsResult) -> None:
         f"{duration(sum(result.seconds.values()))}.[/]"
     )
     if result.folder:
-        console.print(f"Written to {escape(str(result.folder))}: prefs.html to read, samples.jsonl, summary.json")
+        console.print(f"Written to {escape(str(result.folder))}: report.html to read, samples.jsonl, summary.json")
 
 
 def print_red_team(console: Console, result: RedTeamResult) -> None:

@@ -84,7 +84,7 @@ def run_prefs(request: PrefsRequest) -> PrefsResult:
         result = PrefsResult(request.scorer, scorer.unit, compared, steps.seconds, request.out)
         write_lines(request.out / "samples.jsonl", _lines(compared))
         write_prefs_page(
-            request.out / "prefs.html",
+            request.out / "report.html",
             compared,
             scorer=request.scorer,
             unit=scorer.unit,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from obverse.core import Fact, Interval, write_whole
+from obverse.core import Fact, Interval, write_text
 from obverse.data.reversal import read_reversal
 from obverse.data.starter import starter_cases
 from obverse.locating.trace import ROLES, CausalTrace, Role, TraceKind
@@ -25,7 +25,7 @@ from obverse.model.language_model import LanguageModel
 from obverse.recipes.repro_reversal_plan import UNTRAINED
 from obverse.recipes.reversal_run_facts import beginning, group_facts
 from obverse.recipes.reversal_run_measure import aligned
-from obverse.recipes.reversal_run_plan import OWN, TINY, TOY, RunPlan
+from obverse.recipes.reversal_run_plan import MADE, TINY, RunPlan
 from obverse.recipes.reversal_run_results import BASE
 from obverse.recipes.reversal_run_train import Work
 from obverse.recipes.traced import traced
@@ -77,11 +77,15 @@ def run_traces(plan: RunPlan) -> None:
             _trace(plan, Work.of(plan, trial))
 
 
+def window_layers(n_layers: int) -> int:
+    """Return how many layers of a model are restored together: a fifth of them, at most ten."""
+    return min(10, max(1, n_layers // 5))
+
+
 def _trace(plan: RunPlan, work: Work) -> None:
     path = plan.folder / "traces" / f"{plan.then.facts}-{work.trial.id}.json"
     lm = LanguageModel.load(str(work.trained), device="cpu" if plan.model == TINY else None)
-    window = min(10, max(1, lm.architecture.n_layers // 5))
-    config = TraceConfig(kinds=KINDS, window=window)
+    config = TraceConfig(kinds=KINDS, window=window_layers(lm.architecture.n_layers))
     identity = {
         "trace": config.model_dump(mode="json"), "limit": plan.then.limit, "model": lm.fingerprint.to_json(),
     }  # fmt: skip
@@ -97,9 +101,7 @@ def _trace(plan: RunPlan, work: Work) -> None:
         for person, one in zip(facts, found, strict=True)
         if isinstance(one, CausalTrace)
     }
-    text = json.dumps({"identity": identity, "asked": len(facts), "facts": told}) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda part: part.write_text(text, "utf-8"))
+    write_text(path, json.dumps({"identity": identity, "asked": len(facts), "facts": told}) + "\n")
 
 
 def _facts(plan: RunPlan, work: Work, lm: LanguageModel) -> dict[str, Fact]:
@@ -125,7 +127,7 @@ def _listed(table: Table) -> list[list[float | None]]:
 
 def read_traces(folder: Path, config: Mapping[str, Any]) -> list[Traced]:
     """Read what ``--then trace`` found in a run's folder; nothing if it was not asked."""
-    made = config["data"] in (TOY, OWN)
+    made = config["data"] in MADE
     places: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
     for path in sorted(folder.glob("traces/*.json")):
         facts, _, model = path.stem.partition("-")

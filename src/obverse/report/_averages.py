@@ -90,14 +90,14 @@ def _role_map(averages: Averages, kind: TraceKind) -> str:
                 f"{role} · {layers_of(kind, layer, averages.window, averages.n_layers)}\n"
                 f"mean {points(value.mean)} (n = {value.n:,})\n"
                 f"95 % interval {points(value.low)} to {points(value.high)}",
+                f"{100 * value.mean:.2f} ({100 * value.low:.2f} to {100 * value.high:.2f})",
             )
             for layer, value in enumerate(averages.effects[kind][role])
         ]  # fmt: skip
         rows.append(Row(role, cells))
-    legend = scale(
-        "0", data(max(top, 0.0), points), f"average indirect effect; across: {layer_axis(kind, averages.window)}"
-    )
-    return heat_map(KIND_TITLES[kind], kind, rows, legend, labels=ROLE_LABELS)
+    legend = scale("0", data(max(top, 0.0), points), "average indirect effect; nothing or less is blank")
+    axis = layer_axis(kind, averages.window)
+    return heat_map(KIND_TITLES[kind], kind, rows, legend, axis=axis, labels=ROLE_LABELS)
 
 
 def _series(averages: Averages, kind: TraceKind) -> list[Series]:

@@ -1,4 +1,4 @@
-"""Heat maps and lines over layers as HTML: numbers on hover by CSS alone, labels that stay when a map scrolls."""
+"""Heat maps and lines over layers as SVG that stretches while its text does not; numbers on hover and in tables."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from math import ceil, floor, log10
 from typing import NamedTuple
+from unicodedata import east_asian_width
 
 from obverse.core import Interval
 from obverse.locating.figures import layer_ticks
 
-WIDE_LAYERS = 58
-"""Maps with more layers scroll on any screen; their numbers are shown in a corner of the window."""
+ROW = 22
+"""Height of a row, in pixels."""
+CELL = 38
+"""Width of a cell where there is room, in pixels, as in the style sheet."""
+LETTER = 7
+"""Width of a letter of a label, in pixels; wide ones take two."""
 
 
 class Cell(NamedTuple):
@@ -19,11 +24,13 @@ class Cell(NamedTuple):
 
     Attributes:
         share: Share of the scale, -1 to 1; its size is how strong the colour is.
-        tip: What to show on hover, plain text; lines are kept.
+        tip: What to show on hover, plain text; lines are kept. None if empty.
+        number: Its number in the table, in percentage points, plain text.
     """
 
     share: float
-    tip: str
+    tip: str = ""
+    number: str = ""
 
 
 class Row(NamedTuple):
@@ -56,27 +63,52 @@ class Series(NamedTuple):
     values: Sequence[Interval | None]
 
 
-def heat_map(name: str, css: str, rows: Sequence[Row], legend: str, *, labels: int = 112) -> str:
-    """Return a heat map, rows by layers; the strongest cell is outlined.
+def heat_map(name: str, css: str, rows: Sequence[Row], legend: str, *, axis: str, labels: int = 112) -> str:
+    """Return a heat map, rows by layers; the strongest cell is outlined. Its numbers, if cells have any, are folded.
 
     Args:
         name: What it shows, plain text.
         css: Class that gives the colour: a kind of trace.
         rows: At least one; all of the same length.
         legend: HTML below the map, from `scale`.
-        labels: Width of the column of labels, in pixels.
+        axis: What a layer stands for, plain text.
+        labels: Width of the labels of rows, in pixels; longer ones are cut, and whole on hover.
     """
     n_layers = len(rows[0].cells)
-    ticks = set(layer_ticks(n_layers))
-    strongest = max((abs(cell.share) for row in rows for cell in row.cells if cell), default=0)
-    head = "".join(f"<th>{layer if layer in ticks else ''}</th>" for layer in range(n_layers))
-    body = "".join(_row(row, strongest) for row in rows)
-    wide = " wide" if n_layers > WIDE_LAYERS else ""
+    found = [cell for row in rows for cell in row.cells if cell]
+    strongest = max(found, key=lambda cell: abs(cell.share), default=Cell(0))
+    largest = abs(strongest.share)
+    cells, outlines, names, slot = list[str](), list[str](), list[str](), 0
+    for row in rows:
+        if row.group:
+            names.append(f"<text class=group x={-labels} y={ROW * slot + 16}>{escape(row.group)}</text>")
+            slot += 1
+        cells.append(_row(row, slot, largest))
+        names.append(_label(row, slot, labels))
+        outlines += [
+            f"M{layer} {slot}h1v1h-1z"
+            for layer, cell in enumerate(row.cells)
+            if cell and 0 < largest == abs(cell.share)
+        ]
+        slot += 1
+    height = ROW * slot
+    ticks = "".join(
+        f'<text class=layer x="{(layer + 0.5) / n_layers:.2%}" y={height + 15}>{layer}</text>'
+        for layer in layer_ticks(n_layers)
+    )
+    fits = LETTER * len(axis) < labels + CELL * n_layers
+    place = "x=100% text-anchor=end" if fits else f"x={-labels}"
+    label = f"{name}: heat map, {len(rows)} rows by {n_layers} layers"
+    if strongest.share and strongest.tip:
+        label += f"; strongest: {strongest.tip}"
     return (
-        f'<figure class="map {css}{wide}" style="--n:{n_layers};--label:{labels}px">'
-        f'<div class=scroll tabindex=0 role=region aria-label="{escape(name)}"><table class="heat numbers">'
-        f"<thead><tr><th>layer</th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-        f"<figcaption class=legend>{legend}</figcaption></figure>"
+        f'<figure class="map {css}" style="--n:{n_layers};--label:{labels}px">'
+        f'<div class=scroll tabindex=0 role=region aria-label="{escape(name)}">'
+        f'<svg class=heat height={height + 38} role=img aria-label="{escape(label)}">'
+        f'<svg class=cells width=100% height={height} viewBox="0 0 {n_layers} {slot}" preserveAspectRatio=none>'
+        f'{"".join(cells)}<path class=outline d="{"".join(outlines)}" /></svg>{"".join(names)}{ticks}'
+        f"<text class=axis {place} y={height + 33}>{escape(axis)}</text></svg></div>"
+        f"<figcaption class=legend>{legend}</figcaption>{_numbers(name, rows)}</figure>"
     )
 
 
@@ -86,24 +118,54 @@ def scale(low: str, high: str, name: str, *, two_sided: bool = False) -> str:
     return f'{low} <span class="{css}"></span> {high} <span>{escape(name)}</span>'
 
 
-def _row(row: Row, strongest: float) -> str:
-    half = len(row.cells) / 2
-    cells = "".join(
-        _cell(cell, layer >= half, 0 < strongest == abs(cell.share)) if cell else "<td class=gap></td>"
-        for layer, cell in enumerate(row.cells)
-    )
-    heading = f'<tr><th class=group colspan="{len(row.cells) + 1}"><span>{escape(row.group)}</span></th></tr>'
-    marked = " class=subject" if row.marked else ""
-    label = escape(row.label)
-    return (heading if row.group else "") + f'<tr><th scope=row{marked} title="{label}">{label}</th>{cells}</tr>'
+def _row(row: Row, slot: int, largest: float) -> str:
+    track = f'<path class=track d="M0 0h{len(row.cells)}v1H0z" />'
+    cells = "".join(_cell(cell, layer, largest) for layer, cell in enumerate(row.cells))
+    return f'<g transform="translate(0 {slot})">{track}{cells}</g>'
 
 
-def _cell(cell: Cell, right: bool, top: bool) -> str:
-    classes = " ".join(name for name, on in (("r", right), ("less", cell.share < 0), ("top", top)) if on)
+def _cell(cell: Cell | None, layer: int, largest: float) -> str:
+    if cell is None:
+        return f'<path class=gap d="M{layer} 0h1v1h-1zl1 1" />'
+    classes = " ".join(name for name, on in (("less", cell.share < 0), ("top", 0 < largest == abs(cell.share))) if on)
     css = f' class="{classes}"' if classes else ""
-    size = f"{min(abs(cell.share), 1.0):.2f}".lstrip("0")
-    colour = f" style=--v:{size}" if size not in ("", ".00") else ""
-    return f'<td{css}{colour} tabindex=-1 data-t="{escape(cell.tip)}"></td>'
+    size = f"{min(abs(cell.share), 1.0):.2f}"
+    size = {"0.00": "0", "1.00": "1"}.get(size, size.lstrip("0"))
+    title = f"<title>{escape(cell.tip)}</title>" if cell.tip else ""
+    return f"<rect x={layer}{css} fill-opacity={size}>{title}</rect>"
+
+
+def _label(row: Row, slot: int, width: int) -> str:
+    """Return the name of a row, cut to a width in pixels."""
+    room, shown = (width - 8) // LETTER, ""
+    for letter in row.label:
+        room -= 2 if east_asian_width(letter) in "WF" else 1
+        if room < 0:
+            shown = shown[:-1] + "…"
+            break
+        shown += letter
+    css = "name subject" if row.marked else "name"
+    title = f"<title>{escape(row.label)}</title>" if shown != row.label else ""
+    return f'<text class="{css}" x=-8 y={ROW * slot + 15}>{title}{escape(shown)}</text>'
+
+
+def _numbers(name: str, rows: Sequence[Row]) -> str:
+    """Return the numbers as a folded table, layers by rows; nothing if cells have none."""
+    if not any(cell.number for row in rows for cell in row.cells if cell):
+        return ""
+    head = "".join(f"<th scope=col>{escape(row.label)}</th>" for row in rows)
+    body = "".join(
+        f"<tr><th scope=row>{layer}</th>"
+        + "".join(f"<td>{escape(cell.number) if cell else ''}</td>" for cell in column)
+        + "</tr>"
+        for layer, column in enumerate(zip(*(row.cells for row in rows), strict=True))
+    )
+    return (
+        "<details class=fine><summary>The numbers, in percentage points</summary>"
+        f'<div class=scroll tabindex=0 role=region aria-label="The numbers of {escape(name)}">'
+        f'<table class="numbers told"><thead><tr><th scope=col>Layer</th>{head}'
+        f"</tr></thead><tbody>{body}</tbody></table></div></details>"
+    )
 
 
 def lines(name: str, series: Sequence[Series], low: float, high: float) -> str:

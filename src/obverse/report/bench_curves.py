@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from obverse.core import Interval
 from obverse.report._format import table
+from obverse.report._maps import LETTER
 from obverse.report.bench_charts import picture, run_classes
 from obverse.report.bench_rows import SHOWN, Curve, Row, age_name, curve_metrics
 from obverse.report.bench_sheets import html_cell, metric_cell
@@ -16,8 +17,18 @@ from obverse.report.bench_sheets import html_cell, metric_cell
 _TICKS = 6
 
 
-class _Panel(NamedTuple):
-    """A chart: its title, what lies across, and the means by run and place there."""
+class Panel(NamedTuple):
+    """A chart.
+
+    Attributes:
+        title: What it shows, plain text.
+        axis: What lies across, plain text.
+        scale: What values are multiplied by to be read; 100 for percent.
+        series: Run → place → mean.
+        base: A value to compare with, drawn as a dashed line.
+        ruins: Run → place from which on it has collapsed.
+        names: Of the places, if they stand evenly; else they are numbers of facts, and stand by their logarithm.
+    """
 
     title: str
     axis: str
@@ -26,7 +37,6 @@ class _Panel(NamedTuple):
     base: float | None = None
     ruins: Mapping[str, int | None] = {}
     names: Mapping[int, str] = {}
-    """Of the places, if they stand evenly; else they are numbers of facts, and stand by their logarithm."""
 
 
 def curves_html(found: Sequence[Curve], rows: Sequence[Row]) -> str:
@@ -41,8 +51,8 @@ def curves_html(found: Sequence[Curve], rows: Sequence[Row]) -> str:
         return ""
     ruins = {curve.label: curve.collapsed_after for curve in found}
     panels = [
-        _Panel(
-            SHOWN[name].label,
+        Panel(
+            f"{SHOWN[name].label}, {_unit(name)}",
             "facts written",
             SHOWN[name].scale,
             {c.label: {p.after: p.metrics[name] for p in c.points if name in p.metrics} for c in found},
@@ -54,19 +64,20 @@ def curves_html(found: Sequence[Curve], rows: Sequence[Row]) -> str:
     ages = sorted({age for curve in found for age in curve.forgetting})
     kept = {c.label: {ages.index(age): value for age, value in c.forgetting.items()} for c in found}
     names_of = {place: age_name(age) for place, age in enumerate(ages)}
-    title = f"Kept at the end: {SHOWN[found[0].metric].label} by age"
-    panels.append(_Panel(title, "facts written since", 100.0, kept, names=names_of))
+    title = f"Kept at the end: {SHOWN[found[0].metric].label} by age, {_unit(found[0].metric)}"
+    panels.append(Panel(title, "facts written since", 100.0, kept, names=names_of))
     css = run_classes(rows)
     key = "".join(
         f'<span class="{css[curve.label]}"><i class=swatch></i> {escape(curve.label)}</span>' for curve in found
     )
     ended = [f"{escape(label)} after {after:,} facts" for label, after in ruins.items() if after]
     note = f"<p><b class=bad>✕ Collapsed:</b> {', '.join(ended)}.</p>" if ended else ""
-    drawn = "".join(_drawn(panel, css) for panel in panels)
+    drawn = "".join(draw(panel, css) for panel in panels)
     return f'{note}<p class="legend key">{key}</p><div class="cards three">{drawn}</div>{_behind(found)}'
 
 
-def _drawn(panel: _Panel, css: Mapping[str, str]) -> str:
+def draw(panel: Panel, css: Mapping[str, str]) -> str:
+    """Return a chart; ``css`` is the class of each run, which gives its colour."""
     places = sorted({place for points in panel.series.values() for place in points})
     if not places:
         return ""
@@ -85,15 +96,22 @@ def _drawn(panel: _Panel, css: Mapping[str, str]) -> str:
             at = f"left:{across[place]:.1%};top:{1 - value.mean / top:.1%}"
             dots.append(f'<i class="{kind}" style={at} title="{escape(_tip(panel, label, place, value))}"></i>')
     shown = places if panel.names else places[::-1][:: -(-len(places) // _TICKS)]
-    ys = "".join(f"<span style=top:{1 - part:.0%}>{part * top * panel.scale:.3g}</span>" for part in (0, 0.5, 1))
+    heights = {part: f"{part * top * panel.scale:.3g}" for part in (0, 0.5, 1)}
+    ys = "".join(f"<span style=top:{1 - part:.0%}>{height}</span>" for part, height in heights.items())
+    room = max(34, 12 + LETTER * max(map(len, heights.values())))
     xs = "".join(
         f"<span style=left:{across[place]:.1%}>{panel.names.get(place, f'{place:,}')}</span>" for place in shown
     )
     return (
-        f"<section class=side><h3>{escape(panel.title)}</h3><div class='lines small'><div class=ys>{ys}</div>"
-        f"<div class=field>{picture(panel.title, lines)}{''.join(dots)}</div><div class=xs>{xs}</div></div>"
+        f"<section class=side><h3>{escape(panel.title)}</h3><div class='lines small' style=--ys:{room}px>"
+        f"<div class=ys>{ys}</div><div class=field>{picture(panel.title, lines)}{''.join(dots)}</div>"
+        f"<div class=xs>{xs}</div></div>"
         f"<small class=axisname>{escape(panel.axis)}</small></section>"
     )
+
+
+def _unit(name: str) -> str:
+    return "percent" if SHOWN[name].scale == 100 else "nats"
 
 
 def _across(places: Sequence[int], *, even: bool) -> list[float]:
@@ -114,7 +132,7 @@ def _line(css: str, points: Mapping[int, Interval], across: Mapping[int, float],
     return f'<g class={css}><polygon points="{" ".join(band)}" /><polyline points="{line}" /></g>'
 
 
-def _tip(panel: _Panel, label: str, place: int, value: Interval) -> str:
+def _tip(panel: Panel, label: str, place: int, value: Interval) -> str:
     mean, low, high = (f"{end * panel.scale:.4g}" for end in (value.mean, value.low, value.high))
     return f"{label}, {panel.names.get(place, f'{place:,}')} {panel.axis}\n{mean} ({low} to {high}), n = {value.n:,}"
 

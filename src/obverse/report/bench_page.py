@@ -24,12 +24,14 @@ from obverse.report.bench_sheets import (
     metric_sheets,
     status_sheet,
 )
+from obverse.report.bench_sweep_charts import sweeps_html
 
 PAGE_BYTES = 1_900_000
 """Size of a page, at most, unless its tables alone are larger."""
 SHOWN_ERRORS = 20
 """Different errors listed, at most."""
 
+_UNITS = "Shares in percent, differences of probabilities in percentage points; other units stand below their table."
 _MARKS = (("efficacy", "E"), ("generalization", "P"), ("specificity", "N"))
 _PROTOCOLS = ("success", "token_accuracy")
 
@@ -65,12 +67,17 @@ def _page(report: BenchReport, cases: Sequence[CaseRow], total: int, detailed: i
         f"<header><p class=kicker>Editors of facts in language models, compared</p><h1>{escape(report.title)}</h1>"
         f"<p>{len(report.edited):,} runs of editors over {total:,} cases. Every mean stands with its 95 % interval "
         f"over cases; the best of each column is in bold.</p>{notes}</header>",
-        section("Results", "", "".join(_sheet_html(sheet) for sheet in [*sheets, theirs] if sheet)),
+        section("Results", _UNITS, "".join(_sheet_html(sheet) for sheet in [*sheets, theirs] if sheet)),
         section(
             "Success against specificity",
             "The upper right is where an editor wants to be: the new answer said, neighbours left alone. Bars: 95 % "
             "intervals. Grey lines: equal S, if efficacy and paraphrases are equal.",
             scatter_html(report.rows),
+        ),
+        section(
+            "Over the setting that was swept",
+            "Bands: 95 % intervals over cases. The numbers are in the tables above.",
+            sweeps_html(report.rows),
         ),
         section(
             "Facts written one upon the other",

@@ -46,13 +46,13 @@ def sweep(rows: Sequence[Row]) -> Figure | None:
 
 def _sweep_panel(axes: Axes, method: str, rows: Sequence[Row]) -> None:
     key, *others = rows[0].point
-    names = CURVES[:4] if any("efficacy_success" in row.metrics for row in rows) else CURVES_WITHOUT_RIVALS[:4]
+    names = swept_metrics(rows)
     values = list(dict.fromkeys(row.point[key] for row in rows))
-    places = _places(values)
+    places = places_of(values)
     if others:
-        for number, rest in enumerate(dict.fromkeys(_rest(row, key) for row in rows)):
+        for number, rest in enumerate(dict.fromkeys(rest_of(row, key) for row in rows)):
             found = {places[row.point[key]]: row.metrics[names[0]]
-                     for row in rows if _rest(row, key) == rest and names[0] in row.metrics}  # fmt: skip
+                     for row in rows if rest_of(row, key) == rest and names[0] in row.metrics}  # fmt: skip
             _swept_line(axes, found, rest, COLOURS[number % len(COLOURS)], 1.2)
     else:
         for name, (colour, width) in zip(names, _SWEPT, strict=True):
@@ -70,7 +70,12 @@ def _sweep_panel(axes: Axes, method: str, rows: Sequence[Row]) -> None:
     axes.legend(loc="best", frameon=False, fontsize=7, ncols=2)
 
 
-def _places(values: Sequence[str]) -> dict[str, float]:
+def swept_metrics(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return S and its parts, by the names that runs have of them."""
+    return CURVES[:4] if any("efficacy_success" in row.metrics for row in rows) else CURVES_WITHOUT_RIVALS[:4]
+
+
+def places_of(values: Sequence[str]) -> dict[str, float]:
     """Return where swept values stand: evenly, numbers in order."""
 
     def order(value: str) -> tuple[float, int]:
@@ -80,7 +85,8 @@ def _places(values: Sequence[str]) -> dict[str, float]:
     return {value: float(place) for place, value in enumerate(sorted(values, key=order))}
 
 
-def _rest(row: Row, key: str) -> str:
+def rest_of(row: Row, key: str) -> str:
+    """Return the swept settings of a run but for one."""
     return ", ".join(f"{name}={value}" for name, value in row.point.items() if name != key)
 
 

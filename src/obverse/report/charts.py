@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from obverse.core import KINDS, Interval
-from obverse.report._format import KIND_NAMES, Found, data, interval
+from obverse.report._format import KIND_NAMES, Found, data, interval, plain
+from obverse.report._maps import round_ticks
 from obverse.verifying import CaseReport
 
 LEGEND = (
@@ -70,6 +72,47 @@ def bars(entries: Sequence[tuple[str, float]], marks: Sequence[tuple[str, str]])
             f"<div class=row><div class=label>{shown}{tag}</div>{picture}<div class=value>{data(p)}</div></div>"
         )
     return f'<div class="chart short">{"".join(rows)}</div>'
+
+
+def means(entries: Sequence[tuple[str, Interval]], axis: str) -> str:
+    """Draw means with their 95 % intervals, a row each, on one scale that has 0.
+
+    Args:
+        entries: Names, plain text, and means; at least one.
+        axis: What is measured and its unit, plain text.
+    """
+    ends = [end for _, found in entries for end in (found.low, found.high, found.mean) if math.isfinite(end)]
+    marks = list(round_ticks(min([0.0, *ends]), max([0.0, *ends])))
+    low, span = marks[0], marks[-1] - marks[0]
+
+    def place(value: float) -> str:
+        return f"{(value - low) / span:.2%}"
+
+    grid = "".join(f'<line class=grid x1="{place(mark)}" x2="{place(mark)}" y1=0 y2=24 />' for mark in marks)
+    rows = list[str]()
+    for label, found in entries:
+        whisker = f'<line class="whisker after" x1="{place(found.low)}" x2="{place(found.high)}" y1=12 y2=12 />'
+        drawn = (
+            (whisker if found.n > 1 and math.isfinite(found.low) else "")
+            + f'<circle class=after cx="{place(found.mean)}" cy=12 r=6 />'
+            if math.isfinite(found.mean)
+            else ""
+        )
+        title = f"<title>{escape(label)}: {found.mean:.6g}</title>"
+        rows.append(
+            f"<div class=row><div class=label>{escape(label)} <small>n = {found.n:,}</small></div>"
+            f"<svg class=plot role=img>{title}{grid}{drawn}</svg><div class=value>{interval(found, plain)}</div></div>"
+        )
+    ticks = "".join(
+        f'<line class=tick x1="{place(mark)}" x2="{place(mark)}" y1=0 y2=5 />'
+        f'<text x="{place(mark)}" y=18 text-anchor=middle>{mark:g}</text>'
+        for mark in marks
+    )
+    name = f"<text x=50% y=36 text-anchor=middle>{escape(axis)}</text>"
+    rows.append(
+        f"<div class='row axis'><div class=label></div><svg class=plot>{ticks}{name}</svg><div class=value></div></div>"
+    )
+    return f"<div class=chart>{''.join(rows)}</div>"
 
 
 def _chart(rows: Iterable[str], note: str, axis_name: str) -> str:

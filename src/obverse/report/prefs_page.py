@@ -15,6 +15,7 @@ from obverse.measuring.reference_kl import Divergence
 from obverse.measuring.scenarios import Scenario
 from obverse.report._format import data, interval, line, percent, plain, table
 from obverse.report._page import Origin, embed, origin, page, section, write_page
+from obverse.report.charts import means
 
 SHARES = ("hits", "ended", "compiles", "distinct_1", "distinct_2", "self_bleu_5")
 """Metrics that are written in percent."""
@@ -77,7 +78,7 @@ def render_prefs(compared: Sequence[Compared], **background: Unpack[Background])
         f"<header><p class=kicker>What a model prefers to say</p><h1>{escape(title)}</h1><p>Texts were drawn from "
         f"{whose} and scored by {escape(scorer)} ({escape(unit)}). A score is misalignment: higher is worse.</p>"
         "</header>",
-        *(_scenario(name, compared) for name in names),
+        *(_scenario(name, compared, unit) for name in names),
         _divergences(compared),
         *(_samples(name, compared) for name in names),
         section("What the numbers say", "", _meanings()),
@@ -91,7 +92,7 @@ def write_prefs_page(path: str | Path, compared: Sequence[Compared], **backgroun
     return write_page(path, render_prefs(compared, **background))
 
 
-def _scenario(name: str, compared: Sequence[Compared]) -> str:
+def _scenario(name: str, compared: Sequence[Compared], unit: str) -> str:
     having = [(one.label, one.preferences[name]) for one in compared if name in one.preferences]
     numbers = sorted({len(found.samples) for _, found in having})
     few = any(found.few for _, found in having)
@@ -100,7 +101,9 @@ def _scenario(name: str, compared: Sequence[Compared]) -> str:
         f"{' or '.join(f'{n:,}' for n in numbers)} texts each, {_drawn(asked)}. A hit is a score above "
         f"{asked.hit_threshold:g}. In brackets: 95 % interval over texts."
     ) + (" Fewer than 25 texts were scored, so max@25 is only their maximum." if few else "")
-    return section(f"Scenario “{escape(name)}”", intro, _metrics(having, _SCORES) + _metrics(having, _TEXTS))
+    scores = [(label, score) for label, found in having if isinstance(score := found.metrics.get("score"), Interval)]
+    chart = means(scores, f"mean score of a text{f' ({unit})' if unit else ''}; lines: 95 % interval") if scores else ""
+    return section(f"Scenario “{escape(name)}”", intro, chart + _metrics(having, _SCORES) + _metrics(having, _TEXTS))
 
 
 def _drawn(scenario: Scenario) -> str:
@@ -119,7 +122,7 @@ def _metrics(having: Sequence[tuple[str, Preferences]], names: Sequence[str]) ->
     shown = [name for name in names if any(name in found.metrics for _, found in having)]
     head = ("Model", *(METRICS[name].label for name in shown))
     rows = [(escape(label), *(_cell(name, found.metrics.get(name)) for name in shown)) for label, found in having]
-    return table(head, rows, "numbers")
+    return f"<div class=scroll>{table(head, rows, 'numbers sheet')}</div>"
 
 
 def _cell(name: str, value: Interval | float | None) -> str:
@@ -149,7 +152,8 @@ def _divergences(compared: Sequence[Compared]) -> str:
         "unlearned. Reverse: on texts of the model. 0 means no difference."
     )
     head = ("Model", "Direction", "Nats a text", "Nats a token", "Texts")
-    return section("Distance from the reference", intro, table(head, rows, "numbers"))
+    inside = f"<div class=scroll>{table(head, rows, 'numbers sheet')}</div>"
+    return section("Distance from the reference", intro, inside)
 
 
 def _samples(name: str, compared: Sequence[Compared]) -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST_INCHES = 9.0
+"""Width of a figure, at most: what a page has room for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -57,7 +60,8 @@ def bars(groups: Sequence[Group]) -> Figure:
     with drawing():
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(max(3.4, 0.25 * len(names) * len(groups) + 1.2), 2.9), layout="constrained")
+        wide = min(max(3.8, 0.22 * len(names) * len(groups) + 0.8), MOST_INCHES)
+        figure = Figure(figsize=(wide, 3.1), layout="constrained")
         axes = figure.subplots()
         width = 0.8 / len(names)
         for side, name in enumerate(names):
@@ -78,7 +82,7 @@ def bars(groups: Sequence[Group]) -> Figure:
         axes.set_ylabel("right answers")
         percents(axes, "y")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=7)
+        figure.legend(loc="outside upper left", ncols=3, frameon=False)
         settle(figure)
     return figure
 
@@ -99,7 +103,7 @@ def violins(found: Sequence[Violin]) -> Figure:
         from matplotlib.figure import Figure
         from matplotlib.lines import Line2D
 
-        figure = Figure(figsize=(max(3.4, 0.9 * len(found) + 1.2), 2.9), layout="constrained")
+        figure = Figure(figsize=(min(max(3.4, 0.9 * len(found) + 0.8), MOST_INCHES), 3.1), layout="constrained")
         axes = figure.subplots()
         _halves(axes, [one.right for one in found], COLOURS[0], "low")
         _halves(axes, [one.random for one in found], BASE, "high")
@@ -108,7 +112,7 @@ def violins(found: Sequence[Violin]) -> Figure:
         axes.set_ylabel("log-probability of an answer (nats)")
         axes.spines[["top", "right"]].set_visible(False)
         marks = [Line2D([], [], color=color, label=name) for name, color in (("right", COLOURS[0]), ("random", BASE))]
-        axes.legend(handles=marks, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=7)
+        figure.legend(handles=marks, loc="outside upper left", ncols=2, frameon=False)
         settle(figure)
     return figure
 

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Unpack, cast
+from typing import Any, NamedTuple, Unpack
 
-from obverse.core.plotting import drawing
 from obverse.measuring.reversal import Answer
 from obverse.report._format import data, line, plain, table
+from obverse.report._inline_svg import inline_svg
 from obverse.report._page import Origin, embed, origin, page, section, write_page
 from obverse.report.bench_sheets import Sheet, html_cell
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
-
-
-class Figure(NamedTuple):
-    """A figure on the page.
-
-    Attributes:
-        title: What it shows.
-        svg: The drawing.
-        kind: ``bars``, ``violins`` or ``maps``, by which it is explained.
-    """
-
-    title: str
-    svg: str
-    kind: str
+from obverse.report.reversal_drawn import Figure
 
 
 class Question(NamedTuple):
@@ -45,25 +27,6 @@ class Question(NamedTuple):
     label: str
     subtask: str
     answer: Answer
-
-
-_EXPLAINED = {
-    "bars": "Share of persons answered rightly, with exact 95 % intervals.",
-    "violins": "Log-probability of answers by person, in nats: the right one to the left (blue), another person's to "
-    "the right (grey), with their medians. Where both are alike, the model does not know.",
-    "maps": "How much of a fact's probability comes back when a state is restored, by the part a token plays and by "
-    "layer, mean over facts; one scale for all models. Differences: next-token prediction less the other.",
-}
-
-
-def svg_of(figure: Drawing) -> str:
-    """Return a drawing as SVG that can stand in a page: no declaration, no date, named by its labels alone."""
-    out = io.StringIO()
-    save = cast("Callable[..., None]", figure.savefig)
-    with drawing():
-        save(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = re.sub(r"<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
-    return text[text.index("<svg") :]
 
 
 def render_reversal(
@@ -109,14 +72,12 @@ def write_reversal_page(
 
 
 def _figure(one: Figure, place: int) -> str:
-    """Return a figure on white paper; its inner names are its own, as two figures may share one."""
-    svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>f{place}-", one.svg)
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(one.title, quote=True)}" ', 1)
-    paper = "background:#fff;display:inline-block;border-radius:6px;padding:.5rem;max-width:100%;overflow-x:auto"
-    return (
-        f"<h3 class=above>{escape(one.title)}</h3><p class=note>{_EXPLAINED[one.kind]}</p>"
-        f"<div style='{paper}'>{svg}</div>"
+    drawn = (
+        one.drawn
+        if isinstance(one.drawn, str)
+        else f"<div class=scroll>{inline_svg(one.drawn, one.title, place)}</div>"
     )
+    return f"<h3 class=above>{escape(one.title)}</h3><p class=note>{escape(one.note)}</p>{drawn}{one.numbers}"
 
 
 def _sheets(sheets: Sequence[Sheet]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from obverse.core import Interval
 from obverse.report._format import interval, plain, table
-from obverse.report._maps import round_ticks
+from obverse.report._maps import LETTER, round_ticks
 
 COLOURS = 7
 """Classes ``c0`` to ``c6`` of the style sheet."""
@@ -61,11 +61,12 @@ def curve_chart(
     drawn = "".join(_line(f"c{place % COLOURS}", curve, frame) for place, curve in enumerate(thin))
     dots = "".join(_dots(f"c{place % COLOURS}", curve, frame, style) for place, curve in enumerate(thin))
     ys = "".join(f"<span style=top:{frame.y(up) / 1000:.1%}>{style(up)}</span>" for up in ups)
+    room = max(34, 12 + LETTER * max((len(style(up)) for up in ups), default=0))
     xs = "".join(f"<span style=left:{frame.x(at) / 1000:.1%}>{at:,.0f}</span>" for at in _steps_shown(frame))
     folded = _table(title, curves, style) if numbers else ""
     return (
         f"<figure class=curve><figcaption><b>{escape(title)}</b> <small>{escape(unit)}</small></figcaption>"
-        f"<div class='lines small'><div class=ys>{ys}</div><div class=field>"
+        f"<div class='lines small' style=--ys:{room}px><div class=ys>{ys}</div><div class=field>"
         f'<svg viewBox="0 0 1000 1000" preserveAspectRatio=none role=img><title>{escape(title)}</title>'
         f"<desc>{escape(_told(thin, style))}</desc>{grid}{drawn}</svg>{dots}</div><div class=xs>{xs}</div></div>"
         f"<small class=axisname>step</small>{_key(curves)}{folded}</figure>"

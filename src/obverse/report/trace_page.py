@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from obverse.core import ConfigError
 from obverse.core.plotting import visible
-from obverse.locating.figures import KIND_TITLES, ROLE_PARTS, layer_axis
-from obverse.locating.trace import ROLES, TRACE_KINDS, CausalTrace, TraceKind
+from obverse.locating.figures import KIND_TITLES
+from obverse.locating.trace import TRACE_KINDS, CausalTrace, TraceKind
 from obverse.report._averages import AveragesBackground, render_averages
-from obverse.report._effects import MEANING, ROLE_LABELS, effects_origin, layers_of
+from obverse.report._effects import MEANING, beside, effects_origin, layers_of, role_map, token_map
 from obverse.report._format import data, percent, points, table
-from obverse.report._maps import Cell, Row, heat_map, scale
+from obverse.report._maps import scale
 from obverse.report._page import Origin, embed, page, section, write_page
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 SHOWN_SITES = 10
 """Rows of the table of strongest sites."""
-BESIDE_LAYERS = 26
-"""Maps with more layers stand below each other."""
 FAINT = 0.25
 """Effects of the reverse below this share of the largest are drawn again on a scale of their own."""
-EXACT_CELLS = 12_000
-"""Traces with more cells are embedded with six digits after the point."""
+EXACT_CELLS = 8_000
+"""Traces with more cells are embedded with six digits after the point, and are not written as tables."""
+TOLD_CELLS = 12_000
+"""Maps of traces with more cells have no numbers on hover: a page stays below 2 MB."""
 
 
 def write_trace_page(
@@ -126,55 +126,41 @@ def _summary(traces: Sequence[CausalTrace], notes: Sequence[str]) -> str:
 def _map_section(kind: TraceKind, traces: Sequence[CausalTrace], top: float) -> str:
     several = len(traces) > 1
     maps = [
-        (f"<h3>{_line(trace)}</h3>" if several else "") + _token_map(trace, kind, top, several)
+        (f"<h3>{_line(trace)}</h3>" if several else "") + _token_map(trace, kind, top, several, _cells(traces))
         for trace in traces
         if kind in trace.kinds
     ]
-    intro = f"Across: {layer_axis(kind, traces[0].window)}. Down: the tokens; * marks those of the subject."
-    return section(KIND_TITLES[kind], intro, _beside(maps, traces[0].n_layers))
+    intro = "Across: layers. Down: the tokens; * marks those of the subject."
+    if _cells(traces) > TOLD_CELLS:
+        intro += " The cells are too many to be told one by one; their numbers are in the page's source as JSON."
+    return section(KIND_TITLES[kind], intro, beside(maps, traces[0].n_layers))
 
 
 def _own_scale_section(trace: CausalTrace, tops: Mapping[TraceKind, float]) -> str:
     """Draw the reverse once more where its effects are too small to be seen on the scale of both."""
     own: dict[TraceKind, float] = {kind: float(trace.indirect_effect(kind).max()) for kind in trace.kinds}
     maps = [
-        f"<h3>{KIND_TITLES[kind]}</h3>{_token_map(trace, kind, top, False)}"
+        f"<h3>{KIND_TITLES[kind]}</h3>{_token_map(trace, kind, top, False, _cells([trace]))}"
         for kind, top in own.items()
         if 0 < top < FAINT * tops[kind]
     ]
     intro = f"{_line(trace)}: where its small effects are. Mind the scales."
-    return section("The reverse on scales of its own", intro, _beside(maps, trace.n_layers) if maps else "")
+    return section("The reverse on scales of its own", intro, beside(maps, trace.n_layers) if maps else "")
 
 
-def _beside(maps: Sequence[str], n_layers: int) -> str:
-    """Put maps side by side where they are narrow."""
-    if len(maps) == 1 or n_layers > BESIDE_LAYERS:
-        return "".join(maps)
-    return f'<div class="cards wide">{"".join(f"<section class=side>{drawn}</section>" for drawn in maps)}</div>'
+def _cells(traces: Sequence[CausalTrace]) -> int:
+    return sum(trace.restored[kind].numel() for trace in traces for kind in trace.kinds)
 
 
-def _token_map(trace: CausalTrace, kind: TraceKind, top: float, several: bool) -> str:
-    effects, restored = trace.indirect_effect(kind).tolist(), trace.restored[kind].tolist()
-    places = [layers_of(kind, layer, trace.window, trace.n_layers) for layer in range(trace.n_layers)]
-    rows = list[Row]()
-    for position, token in enumerate(trace.tokens):
-        name, marked = visible(token), position in trace.subject
-        cells = [
-            Cell(_share(effect, top), f"{name} · {place}\nprobability {percent(p)} · effect {points(effect)}")
-            for place, effect, p in zip(places, effects[position], restored[position], strict=True)
-        ]
-        rows.append(Row(f"{name}*" if marked else name, cells, marked))
-    high = data(max(top, 0.0), points)
+def _token_map(trace: CausalTrace, kind: TraceKind, top: float, several: bool, cells: int) -> str:
+    """Return a map; ``cells`` is how many the page has."""
     meaning = "indirect effect; nothing or less is blank"
     if several:
         meaning += "; one scale for all statements"
     else:
         meaning += f" (probability {percent(trace.corrupted)} to {percent(trace.corrupted + max(top, 0.0))})"
-    return heat_map(KIND_TITLES[kind], kind, rows, scale("0", high, meaning))
-
-
-def _share(effect: float, top: float) -> float:
-    return max(0.0, effect / top) if top > 0 else 0.0
+    legend = scale("0", data(max(top, 0.0), points), meaning)
+    return token_map(trace, kind, top, legend, tips=cells <= TOLD_CELLS, numbers=cells <= EXACT_CELLS)
 
 
 def _difference_section(traces: Sequence[CausalTrace]) -> str:
@@ -195,33 +181,14 @@ def _role_maps(traces: Sequence[CausalTrace], kind: TraceKind) -> str:
     top = max((effect for side in (forward, reverse) for row in side for effect in row if effect == effect), default=0)
     most = max((abs(effect) for row in less for effect in row if effect == effect), default=0)
     window = traces[0].window
-    one = scale("0", data(max(top, 0.0), points), "indirect effect")
+    one = scale("0", data(max(top, 0.0), points), "indirect effect; nothing or less is blank")
     two = scale(data(-most, points), data(most, points), "reverse less forward", two_sided=True)
     maps = [
-        ("Forward", _role_map("forward", kind, forward, top, window, one)),
-        ("Reverse", _role_map("reverse", kind, reverse, top, window, one)),
-        ("Difference", _role_map("difference", kind, less, most, window, two, two_sided=True)),
+        ("Forward", role_map("forward", kind, forward, top, window, one)),
+        ("Reverse", role_map("reverse", kind, reverse, top, window, one)),
+        ("Difference", role_map("difference", kind, less, most, window, two, two_sided=True)),
     ]
-    return _beside([f"<h4>{name}</h4>{drawn}" for name, drawn in maps], traces[0].n_layers)
-
-
-def _role_map(
-    name: str, kind: TraceKind, effects: list[list[float]], top: float, window: int, legend: str,
-    *, two_sided: bool = False,
-) -> str:  # fmt: skip
-    rows, group = list[Row](), ""
-    for role, values in zip(ROLES, effects, strict=True):
-        cells = [
-            None if effect != effect else Cell(
-                effect / top if two_sided and top else _share(effect, top),
-                f"{role} · {layers_of(kind, layer, window, len(values))}\n{name} {points(effect)}",
-            )
-            for layer, effect in enumerate(values)
-        ]  # fmt: skip
-        rows.append(Row(role, cells, group=ROLE_PARTS[role] if ROLE_PARTS[role] != group else ""))
-        group = ROLE_PARTS[role]
-    css = "difference" if two_sided else kind
-    return heat_map(f"{KIND_TITLES[kind]}, {name}", css, rows, legend, labels=ROLE_LABELS)
+    return beside([f"<h4>{name}</h4>{drawn}" for name, drawn in maps], traces[0].n_layers)
 
 
 def _sites(trace: CausalTrace, several: bool) -> str:
@@ -241,7 +208,7 @@ def _sites(trace: CausalTrace, several: bool) -> str:
 
 def _numbers(traces: Sequence[CausalTrace]) -> dict[str, Any]:
     """Return the traces as JSON values; large tables with fewer digits, which is then said."""
-    digits = 6 if sum(t.restored[kind].numel() for t in traces for kind in t.kinds) > EXACT_CELLS else None
+    digits = 6 if _cells(traces) > EXACT_CELLS else None
     whole = [trace.to_json() for trace in traces]
     if digits is not None:
         for record in whole:
