@@ -1,14 +1,12 @@
 """A small HTTP server on this machine that speaks OpenAI's fine-tuning protocol, and misbehaves as it is told."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from protocol_server import Protocol
+from protocol_server import Protocol, serving
 
 PAGE = 2
 """Items of a page at most, whatever is asked for."""
@@ -89,16 +87,6 @@ def tuning(answer: Any = None) -> Iterator[Any]:
 
     ``looks`` are functions called one by one when somebody looks at a job, so that it can move on.
     """
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), FineTuning)
-    server.answer, server.seen, server.faults, server.closing = answer, [], [], threading.Event()
-    server.files, server.jobs, server.events, server.looks, server.now = [], [], {}, [], 1_790_000_000
-    server.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with serving(answer, FineTuning) as server:
+        server.files, server.jobs, server.events, server.looks, server.now = [], [], {}, [], 1_790_000_000
         yield server
-    finally:
-        server.closing.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -45,9 +45,9 @@ class Protocol(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(answer: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> Iterator[Any]:
+def serving(answer: Callable[[dict[str, Any]], list[dict[str, Any]]] | None, by: type = Protocol) -> Iterator[Any]:
     """Serve while the context is open; gives the server: ``url``, ``seen`` requests, ``faults`` to come."""
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Protocol)
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), by)
     server.answer, server.seen, server.faults, server.closing = answer, [], [], threading.Event()
     server.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import obverse as obverse_package
-from command_line import SETTINGS, Ran
+from command_line import SETTINGS, Ran, calling
 
 
 @pytest.fixture(scope="session")
@@ -38,16 +38,16 @@ def obverse(
 
     monkeypatch.setenv("OBVERSE_CACHE", str(cache))
     monkeypatch.chdir(tmp_path)
+    return calling(app, capsys)
 
-    def run(*args: object) -> Ran:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app([str(arg) for arg in args])
-        out, err = capsys.readouterr()
-        code = ended.value.code
-        return Ran(code if isinstance(code, int) else 0, out, err)
 
-    return run
+@pytest.fixture
+def reversal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Ran]:
+    """Run ``obverse reversal`` in a folder of its own."""
+    from obverse.cli.reversal import reversal_app
+
+    monkeypatch.chdir(tmp_path)
+    return calling(reversal_app, capsys)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from bench_folders import rome_case, write_rome, write_single
-from command_line import Ran
+from command_line import calling
 from obverse.cli.bench_report import bench_compare, bench_report
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -20,14 +20,7 @@ app.command("compare")(bench_compare)
 def run(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
-    def call(*args):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app([str(arg) for arg in args])
-        out, err = capsys.readouterr()
-        return Ran(ended.value.code or 0, out, err)
-
-    return call
+    return calling(app, capsys)
 
 
 @pytest.fixture

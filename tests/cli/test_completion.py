@@ -97,3 +97,16 @@ def test_the_script_of_each_shell(capsys, monkeypatch, shell):
         app(["--show-completion"], prog_name="obverse")
     assert not ended.value.code
     assert f"_OBVERSE_COMPLETE=complete_{shell}" in capsys.readouterr().out
+
+
+def test_a_description_is_one_line():
+    asked = {"_OBVERSE_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    code = "import sys\nfrom obverse.cli.main import main\nsys.argv = ['obverse']\nmain()"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **asked, "_TYPER_COMPLETE_ARGS": "obverse edit --"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = ran.stdout.splitlines()
+    assert len(lines) > 20
+    assert all(line.startswith("--") for line in lines)

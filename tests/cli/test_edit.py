@@ -114,13 +114,13 @@ def test_an_older_edit_is_kept_unless_it_may_be_replaced(obverse, model):
     ran = obverse(*args)
     assert ran.code == 2
     assert "x exists already" in ran.err
-    assert obverse(*args, "--replace").code == 0
+    assert obverse(*args, "--overwrite").code == 0
 
 
 def test_a_folder_that_is_not_an_edit_is_never_replaced(obverse, model):
     Path("home").mkdir()
     Path("home/thesis.tex").write_text("all of it")
-    ran = obverse("edit", "-m", model, *SPACE_NEEDLE, *QUICK, "--out", "home", "--replace")
+    ran = obverse("edit", "-m", model, *SPACE_NEEDLE, *QUICK, "--out", "home", "--overwrite")
     assert ran.code == 2
     assert "is not replaced" in ran.err
     assert Path("home/thesis.tex").is_file()

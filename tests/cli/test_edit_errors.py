@@ -49,6 +49,7 @@ MISTAKES = {
     ),
     "interactive and JSON": ((*SPACE_NEEDLE, "--interactive", "--json"), "--interactive and --json are both given"),
     "interactive and dry run": ((*SPACE_NEEDLE, "--interactive", "--dry-run"), "--interactive and --dry-run are both"),
+    "a file in the way": ((*SPACE_NEEDLE, "--out", f"{__file__}/x"), "errors.py is a file, where a folder is to stand"),
     "no such edit below": ((*SPACE_NEEDLE, "--upon", "nowhere"), "nowhere is no edit"),
 }
 

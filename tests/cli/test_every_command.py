@@ -87,6 +87,11 @@ def test_all_were_found():
     assert len(paths) == len(COMMANDS) > 30
 
 
+def test_what_is_there_is_overwritten_by_one_flag():
+    assert [found.path for found in COMMANDS for flag in found.flags if "--replace" in flag.forms] == ["trace"]  # noise
+    assert len([found for found in COMMANDS for flag in found.flags if "--overwrite" in flag.forms]) > 10
+
+
 @each
 def test_it_says_what_it_does_and_what_each_flag_is(found):
     assert re.match(r"[A-Z].*[.?]", found.about)

@@ -1,11 +1,12 @@
 """``obverse facts build`` from flags to a set, and what it says of mistakes."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from command_line import Ran
+from command_line import calling
 from obverse.data import read_cases
 
 TRIPLES = "subject,relation,object\n" + "".join(
@@ -31,15 +32,8 @@ def build(tmp_path, monkeypatch, capsys, model, cache):
     Path("t.csv").write_text(TRIPLES)
     Path("r.yaml").write_text(RELATIONS)
 
-    def run(*args):
-        capsys.readouterr()
-        files = ("--triples", "t.csv", "--relations", "r.yaml", "--out", "set.json", "-m", str(model))
-        with pytest.raises(SystemExit) as ended:
-            facts_app(["build", *files, *map(str, args)])
-        out, err = capsys.readouterr()
-        return Ran(ended.value.code or 0, out, err)
-
-    return run
+    files = ("--triples", "t.csv", "--relations", "r.yaml", "--out", "set.json", "-m", model)
+    return partial(calling(facts_app, capsys), "build", *files)
 
 
 def test_makes_a_set(build):

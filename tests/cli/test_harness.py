@@ -38,8 +38,8 @@ def test_facts_become_tasks_that_are_asked_before_and_after(obverse, tasks, mode
         *("my_facts", "my_facts_said"),
     }
     assert obverse(*args, "--out", "result.json").code == 2
-    assert obverse(*args, "--out", "result.json", "--replace").code == 0
-    again = obverse("harness", "--export", tasks, "--facts", "my-facts.csv", "--name", "other", "--replace", "--json")
+    assert obverse(*args, "--out", "result.json", "--overwrite").code == 0
+    again = obverse("harness", "--export", tasks, "--facts", "my-facts.csv", "--name", "other", "--overwrite", "--json")
     assert json.loads(again.out)["documents"]["other_reverse"] == 1
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import typer
 
-from command_line import Ran
+from command_line import calling
 from finetune_server import tuning
 from protocol_server import serving
 
@@ -25,15 +25,7 @@ def run(monkeypatch, capsys, tmp_path):
     app = typer.Typer()
     app.add_typer(remote_app, name="remote")
     app.command("celebrities", epilog=reversal_celebrities.EPILOG)(reversal_celebrities.celebrities)
-
-    def call(*args):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app([str(arg) for arg in args])
-        out, err = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), out, err)
-
-    return call
+    return calling(app, capsys)
 
 
 def test_a_fine_tune_from_start_to_end(run, tmp_path):

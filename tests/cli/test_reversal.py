@@ -5,27 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Ran
 from obverse.data.instructions import read_instructions
 from obverse.data.reversal import read_reversal
 
 SMALL = ("--per-group", 3, "--train-wordings", 4, "--test-wordings", 2)
-
-
-@pytest.fixture
-def reversal(tmp_path, monkeypatch, capsys):
-    from obverse.cli.reversal import reversal_app
-
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            reversal_app(list(map(str, args)))
-        out, err = capsys.readouterr()
-        return Ran(ended.value.code or 0, out, err)
-
-    return run
 
 
 def build(reversal, *args):
@@ -54,7 +37,7 @@ def test_the_same_twice_is_there_already(reversal):
     ran = reversal("build", "-o", "data", *SMALL)
     assert ran.code == 2
     assert "its content is not what its name says" in ran.err
-    assert build(reversal, *SMALL, "--replace")["state"] == "written"
+    assert build(reversal, *SMALL, "--overwrite")["state"] == "written"
     assert build(reversal, *SMALL)["state"] == "there already"
 
 

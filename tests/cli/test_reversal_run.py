@@ -5,29 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Ran
-
 TINY = (
     "--override",
     "model.settings={hidden_size: 8, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 2, "
     "num_key_value_heads: 2, max_position_embeddings: 64}",
 )
-
-
-@pytest.fixture
-def reversal(tmp_path, monkeypatch, capsys):
-    from obverse.cli.reversal import reversal_app
-
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            reversal_app(list(map(str, args)))
-        out, err = capsys.readouterr()
-        return Ran(ended.value.code or 0, out, err)
-
-    return run
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(reversal):

@@ -52,6 +52,12 @@ def test_apply_answers_before_and_after(obverse, edits):
     assert len(found["facts"]) == 2
 
 
+def test_apply_refuses_an_empty_prompt(obverse, edits):
+    ran = obverse("apply", edits[0], "-p", "Big Ben is", "-p", " ")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("Error: A prompt is empty.")
+
+
 def test_apply_refuses_another_base(obverse, edits, tmp_path):
     from families import tiny
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from command_line import Ran
+from command_line import calling
 from scorers import SHOUTING
 
 
@@ -20,15 +20,7 @@ def score(tmp_path, monkeypatch, capsys, cache):
     Path("notes.txt").write_text("One LINE here.\nAnother.\n\nA RAISE here.\n\nThe end.\n")
     app = typer.Typer()
     app.command()(command)
-
-    def run(*args):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app([*map(str, args)])
-        out, err = capsys.readouterr()
-        return Ran(ended.value.code or 0, out, err)
-
-    return run
+    return calling(app, capsys)
 
 
 def test_a_table(score):

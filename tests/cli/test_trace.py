@@ -206,11 +206,21 @@ def test_a_saved_trace_is_shown_without_its_model(obverse, drawing):
 
 
 def test_without_matplotlib_there_are_no_figures(trace):
-    ran = trace(*NEEDLE, "--figure", "mine.png")
+    ran = trace(*NEEDLE)
     assert ran.code == 0, ran.err
     assert ran.err.count("pip install 'obverse[plot]'") == 1
     assert {file.name for file in FOLDER.iterdir()} == WITHOUT
+
+
+def test_without_matplotlib_a_figure_that_is_asked_for_is_refused_before_the_work(trace, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.style", None)
+    for args in (NEEDLE, ("--dataset", "known")):
+        ran = trace(*args, "--figure", "mine.png")
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.count("pip install 'obverse[plot]'") == 1
+        assert "Loading" not in ran.err
     assert not Path("mine.png").exists()
+    assert not FOLDER.exists()
 
 
 def test_a_data_set_is_averaged_and_gone_on_with(trace, known):

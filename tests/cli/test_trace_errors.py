@@ -104,7 +104,7 @@ def test_an_older_trace_is_replaced_only_if_that_is_said(trace):
     assert not (FOLDER / "old").exists()
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("years of work")
-    assert "no folder of a trace" in trace(*NEEDLE, "--overwrite", "--out", "mine").err
+    assert "it has no trace*.safetensors), and is not replaced" in trace(*NEEDLE, "--overwrite", "--out", "mine").err
     assert Path("mine/thesis.txt").is_file()
 
 

@@ -8,7 +8,7 @@ import pytest
 import typer
 import yaml
 
-from command_line import Ran
+from command_line import calling
 from training_runs import tiny_task, write_corpus
 
 
@@ -21,16 +21,7 @@ def train(monkeypatch, capsys, tmp_path, cache):
     monkeypatch.setenv("OBVERSE_CACHE", str(cache))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(tiny_task(write_corpus(tmp_path / "c.jsonl"))))
-
-    def run(*args):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app([str(arg) for arg in args])
-        out, err = capsys.readouterr()
-        code = ended.value.code
-        return Ran(code if isinstance(code, int) else 0, out, err)
-
-    return run
+    return calling(app, capsys)
 
 
 def test_trains_and_says_what_it_does(train, tmp_path):
@@ -55,6 +46,13 @@ def test_json(train):
     assert found["folder"] == "x"
 
 
+def test_show_as_json_and_the_flag_of_other_commands_for_a_setting(train):
+    ran = train("--task", "pii", "--method", "rwr", "--show", "--json", "--set", "training.max_steps=7", "-O", "seed=3")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert (found["training"]["max_steps"], found["seed"], found["objective"]["beta"]) == (7, 3, 10)
+
+
 def test_show_prints_the_merged_settings_and_trains_nothing(train, tmp_path):
     ran = train("--task", "pii", "--method", "rwr", "--show", "-O", "training.max_steps=7", "--model", "smollm2-135m")
     assert ran.code == 0, ran.err
@@ -73,7 +71,7 @@ def test_show_prints_the_merged_settings_and_trains_nothing(train, tmp_path):
         (("--task", "pii", "--method", "conditionel"), "conditional"),
         (("--task", "pii", "-O", "training.lerning_rate=1"), "training.learning_rate"),
         (("--task", "pii", "-O", "training"), "key=value"),
-        (("--task", "pii", "--resume", "--replace"), "both given"),
+        (("--task", "pii", "--resume", "--overwrite"), "both given"),
     ],
 )
 def test_a_mistake_is_one_message(train, args, message):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obverse.core import ObverseError, cache_dir, file_hash, storage_errors, whole_folder, write_whole
+from obverse.core import ObverseError, cache_dir, file_hash, storage_errors, whole_folder, write_text, write_whole
 
 
 def listing(folder):
@@ -92,7 +92,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch, code):
     assert listing(tmp_path) == []
 
 
-@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EPERM])
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT])
 def test_a_folder_that_refuses_is_said(tmp_path, monkeypatch, code):
     monkeypatch.setattr(Path, "mkdir", failing(code))
     with pytest.raises(ObverseError, match="cannot be written") as caught, whole_folder(tmp_path / "edit"):
@@ -124,6 +124,13 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         write_whole(place, stop)
     assert place.read_text() == "old"
     assert listing(place.parent) == ["file"]
+
+
+def test_a_text_is_utf_8_and_its_folder_is_made(tmp_path):
+    place = tmp_path / "new" / "text.md"
+    assert write_text(place, "Zoë\n") == place
+    assert place.read_bytes() == b"Zo\xc3\xab\n"
+    assert [path.name for path in place.parent.iterdir()] == ["text.md"]
 
 
 @given(data=st.binary())

@@ -189,13 +189,14 @@ class TestHub:
         next(document_source("owner/name").read())
         assert self.asked == [(("owner/name", None), {"split": "train", "revision": None, "streaming": True})]
 
-    def test_without_a_network_the_name_stands_for_the_data(self):
+    @pytest.mark.parametrize("error", [OSError, type("ConnectError", (Exception,), {})])  # httpx's is no OSError
+    def test_without_a_network_the_name_stands_for_the_data(self, error):
         import huggingface_hub
 
         with pytest.MonkeyPatch.context() as patch:
 
             def fails(*_, **__):
-                raise OSError("no network")
+                raise error("no network")
 
             patch.setattr(huggingface_hub.HfApi, "dataset_info", fails)
             assert document_source("owner/name").identity == "owner/name "

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obverse.core import Interval
 from obverse.measuring import harmonic_mean, mean_interval, wilson
-from obverse.measuring.statistics import paired
+from obverse.measuring.statistics import paired, paired_difference
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=50))
@@ -60,3 +61,19 @@ def test_paired_sees_what_unpaired_means_hide():
     assert found.low == pytest.approx(0.1)
     assert found.p < 0.001
     assert paired(first, first).p == 1
+
+
+@given(
+    st.dictionaries(st.integers(0, 9), st.floats(-9, 9), min_size=1),
+    st.dictionaries(st.integers(10, 19), st.just(99.0)),
+)
+def test_differences_are_of_the_units_that_both_have(first, alone):
+    found = paired_difference({**first, **alone}, {unit: value - unit for unit, value in first.items()})
+    assert found.mean == pytest.approx(sum(first) / len(first), abs=1e-9)
+    assert found.n == len(first)
+
+
+def test_a_comparison_as_an_interval():
+    found = paired([3.0, 1.0, 2.0], [1.0, 1.0, 1.0])
+    assert found.interval == Interval(found.difference, found.low, found.high, 3)
+    assert found.interval.mean == pytest.approx(1)

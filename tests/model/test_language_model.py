@@ -23,6 +23,15 @@ def offline(monkeypatch) -> None:
     monkeypatch.setattr(_source, "_reachable", lambda: False)
 
 
+def test_a_revision_of_a_folder_is_said_to_count_for_nothing(folder: Path, cache: Path, caplog) -> None:
+    LanguageModel.load(folder, device="cpu", cache=cache)
+    assert not caplog.records
+    LanguageModel.load(folder, device="cpu", cache=cache, revision="v2")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{folder} is not read from the hub, so revision v2 says nothing about it."
+    ]
+
+
 def test_folder_loads(folder: Path, llama: LlamaForCausalLM, cache: Path) -> None:
     lm = LanguageModel.load(folder, device="cpu", cache=cache)
     inputs = lm.tokenizer("Hello", return_tensors="pt")

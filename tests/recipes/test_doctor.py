@@ -77,6 +77,14 @@ class TestPackages:
         assert "no-such-thing not installed" in bad.found
         assert "numpy" not in bad.found
 
+    def test_all_stands_last_with_its_command_alone(self, monkeypatch):
+        needs = [f'no-such-thing>=2; extra == "{extra}"' for extra in ("all", "bad")]  # as a wheel has it, by alphabet
+        self.given(monkeypatch, *needs, extras=("all", "bad"))
+        bad, everything = doctor_packages.extras()
+        assert (bad.name, bad.found) == ("bad", "no-such-thing not installed")
+        assert (everything.name, everything.status, everything.found) == ("all", "note", "everything above")
+        assert everything.hint == "pip install 'obverse[all]'"
+
     def test_every_extra_says_what_it_is_for(self):
         own = {check.name: check.found for check in doctor_packages.extras()}
         assert own

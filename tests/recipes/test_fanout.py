@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obverse.core import ConfigError, EditFailed, ObverseError
-from obverse.recipes.cluster import Plan, cluster, plan
+from obverse.recipes import cluster as cluster_module
+from obverse.recipes.cluster import Plan, check_ray, cluster, plan
 from obverse.recipes.fanout import TRIES, _Worker, fan_out
 
 ends = pytest.mark.timeout(200, method="thread")  # Ray swallows the signal of the other method
@@ -130,6 +131,15 @@ def _squares(die_at: int | None = None, flag: Path | None = None) -> Callable[[]
         return square
 
     return make
+
+
+def test_without_ray_it_is_refused_only_if_asked_for(monkeypatch):
+    check_ray("local")
+    monkeypatch.setattr(cluster_module, "find_spec", lambda name: None)
+    check_ray(None)
+    with pytest.raises(ObverseError, match="Ray is not installed") as caught:
+        check_ray("local")
+    assert caught.value.hint == "pip install 'obverse[ray]'"
 
 
 @pytest.mark.slow

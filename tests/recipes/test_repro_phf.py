@@ -138,7 +138,7 @@ def test_tables_have_a_row_a_method() -> None:
     results = Results(found)
     made = list(sheets(results, settings, CLAIMS))
     assert [row[0] for row in made[0].rows] == list(settings.methods)
-    page = markdown(judged(found, settings), made)
+    page = markdown(judged(found, settings), made, "Claims of PHF, reproduced")
     assert all(f"## {sheet.title}" in page for sheet in made)
     assert page.count("| held |") == sum(one.outcome == "held" for one in judged(found, settings))
 

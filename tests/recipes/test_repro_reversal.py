@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obverse.core import ConfigError, RunConflict, UnknownName
+from obverse.measuring.statistics import paired_difference
 from obverse.recipes.repro import Verdict
 from obverse.recipes.repro_reversal import run_repro_reversal
 from obverse.recipes.repro_reversal_claims import verdicts
@@ -32,7 +33,6 @@ from obverse.recipes.repro_reversal_results import (
     Results,
     gap,
     gaps,
-    more,
     right,
 )
 from obverse.recipes.repro_reversal_tables import sheets
@@ -127,7 +127,7 @@ def test_too_few_people_leave_a_claim_open() -> None:
 @given(st.floats(-5, 5), st.floats(-5, 5))
 def test_gains_are_differences_of_gaps_by_person(first: float, second: float) -> None:
     one, other = (made_up(Trial(MLE, 0, 1), 1, 0, distance) for distance in (first, second))
-    found = more(gaps([one], REVERSE), gaps([other], REVERSE))
+    found = paired_difference(gaps([one], REVERSE), gaps([other], REVERSE))
     assert found.mean == pytest.approx(first - second, abs=1e-9)
     assert found.high - found.low == pytest.approx(0, abs=1e-9)  # persons differ alike in both
     assert gap([one], REVERSE[:1]).mean == pytest.approx(first)
@@ -146,7 +146,8 @@ def test_a_measured_model_comes_back_from_json() -> None:
 
 
 def test_the_presets_name_objectives_and_arguments_that_exist(tmp_path: Path) -> None:
-    from obverse.recipes.repro_reversal_train import Work, trial_config
+    from obverse.recipes.repro_reversal_train import trial_config
+    from obverse.recipes.repro_reversal_work import Work
 
     for preset in ("smoke", "demo"):
         scale = load_scale(preset)

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from families import tiny
 from obverse.core import ConfigError, DataError, RunConflict, UnknownName
 from obverse.data.reversal import read_reversal
+from obverse.measuring.statistics import paired_difference
 from obverse.recipes.bench.results import read_bench
 from obverse.recipes.repro_reversal_celebrities import CelebrityFindings, celebrity_sheets, celebrity_verdicts
 from obverse.recipes.repro_reversal_edits import Edits, edit_sheets, edit_verdicts, run_edits
 from obverse.recipes.repro_reversal_finetune import (
     FineTune,
-    FineTuneWork,
     finetune_config,
     finetune_trials,
     prepare,
     run_finetunes,
 )
-from obverse.recipes.repro_reversal_finetune_claims import finetune_sheets, finetune_verdicts, paired_gain
+from obverse.recipes.repro_reversal_finetune_claims import finetune_sheets, finetune_verdicts
 from obverse.recipes.repro_reversal_instructions import (
     ORDERS,
     Instructions,
@@ -34,7 +34,8 @@ from obverse.recipes.repro_reversal_instructions import (
 )
 from obverse.recipes.repro_reversal_plan import UNTRAINED, Trial
 from obverse.recipes.repro_reversal_real import REAL_CLAIMS, load_real, run_repro_reversal_real
-from obverse.recipes.repro_reversal_results import FORWARD, REVERSE, WORDINGS, Cell, Measured, Results
+from obverse.recipes.repro_reversal_results import FORWARD, REVERSE, WORDINGS, Cell, Measured, Results, gaps
+from obverse.recipes.repro_reversal_work import Work
 from obverse.recipes.repro_run import ReproRequest
 
 SHAPE = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -112,7 +113,7 @@ def test_claim_3_falls_where_the_reverse_is_known_too() -> None:
 def test_arms_are_paired_over_the_seeds_that_both_have(first, second, some, more) -> None:
     one = [tuned("bico", seed, (0, 0.0), (0, first)) for seed in sorted(some)]
     other = [tuned("mle", seed, (0, 0.0), (0, second)) for seed in sorted(some | more)]
-    found = paired_gain(one, other, REVERSE)
+    found = paired_difference(gaps(one, REVERSE), gaps(other, REVERSE))
     assert found.mean == pytest.approx(first - second, abs=1e-9)
     assert found.n == 40 * len(some)
 
@@ -217,7 +218,7 @@ def test_the_preset_names_objectives_and_arguments_that_exist(tmp_path: Path) ->
     assert scale.finetune is not None
     assert scale.instructions is not None
     for name in scale.finetune.arms:
-        work = FineTuneWork(scale.finetune, tmp_path, Trial(name, 0, scale.finetune.steps))
+        work = Work(scale.finetune, tmp_path, Trial(name, 0, scale.finetune.steps))
         assert finetune_config(work).training.max_steps == scale.finetune.steps
     assert finetune_config(work).model.lora is not None  # the last arm has adapters, which are merged to be loaded
     assert finetune_config(work).model.lora.merge
@@ -229,14 +230,14 @@ def test_the_preset_names_objectives_and_arguments_that_exist(tmp_path: Path) ->
 def test_people_are_of_the_groups_of_one_order_only(tmp_path: Path) -> None:
     scale = load_real(overrides=["finetune.people=2", "finetune.train_wordings=3", "finetune.asked=2"]).finetune
     assert scale is not None
-    made = prepare(FineTuneWork(scale, tmp_path, Trial("mle", 0, 1)))
-    other = prepare(FineTuneWork(scale, tmp_path, Trial("mle", 1, 1)))
+    made = prepare(Work(scale, tmp_path, Trial("mle", 0, 1)))
+    other = prepare(Work(scale, tmp_path, Trial("mle", 1, 1)))
     assert set(made.groups) == {"p2d", "d2p"}
     assert len(made.train) == 2 * 2 * 3
     assert set(made.subtasks()) == {*FORWARD, *REVERSE}
     assert made.identities != other.identities  # every seed has people of its own
     again = FineTune.model_validate({**scale.model_dump(), "data": tmp_path / "sets" / "seed0"})
-    taken = prepare(FineTuneWork(again, tmp_path / "other", Trial("mle", 5, 1)))
+    taken = prepare(Work(again, tmp_path / "other", Trial("mle", 5, 1)))
     assert taken.identities == made.identities[:4]  # the others are of the group that is left out
 
 

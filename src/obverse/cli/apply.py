@@ -16,11 +16,11 @@ def apply(
     folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Edits, in the order they are stacked.")],
     prompt: Annotated[
         list[str] | None,
-        typer.Option("--prompt", "-p", help="A prompt to answer; repeatable. \\[default: the facts' own]"),
+        typer.Option("--prompt", "-p", help="A prompt to answer. Repeatable. \\[default: the facts' own]"),
     ] = None,
     generate: Annotated[int, typer.Option(min=1, help="Tokens of each continuation.")] = 12,
     top: options.TopK = 5,
-    model: options.Model = None,
+    model: options.ModelOfEdits = None,
     dtype: options.Dtype = None,
     device: options.Device = None,
     device_map: options.DeviceMap = None,

@@ -59,7 +59,9 @@ def attribute(
             rich_help_panel=_HOW,
         ),
     ] = "sequence",
-    memory: Annotated[float, typer.Option(help="Gigabytes to use beyond the model.", rich_help_panel=_HOW)] = 3.0,
+    memory: Annotated[
+        float, typer.Option(metavar="GB", help="Memory to use beyond the model's.", rich_help_panel=_HOW)
+    ] = 3.0,
     model: options.Model = None,
     dtype: options.Dtype = None,
     device: options.Device = None,

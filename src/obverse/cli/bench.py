@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _DATA, _METHOD, _MEASURE, _SPREAD = "Data", "Method", "What is measured", "Spreading the work"
 
-
 bench_app = typer.Typer(
     name="bench", rich_markup_mode="markdown", context_settings={"help_option_names": ["-h", "--help"]}
 )
@@ -55,7 +54,7 @@ def bench(
     limit: Annotated[
         int | None, typer.Option(min=1, help="How many cases at most. \\[default: all]", rich_help_panel=_DATA)
     ] = None,
-    first: Annotated[int, typer.Option(min=0, help="Pass over so many cases first.", rich_help_panel=_DATA)] = 0,
+    skip: Annotated[int, typer.Option(min=0, help="Pass over so many cases first.", rich_help_panel=_DATA)] = 0,
     snippets: Annotated[
         Path | None,
         typer.Option(help="attribute_snippets.json, for reference score and essence.", rich_help_panel=_DATA),
@@ -70,11 +69,7 @@ def bench(
     ] = None,
     last_wins: Annotated[
         bool,
-        typer.Option(
-            "--last-wins",
-            help="Of facts about one prompt that are edited together keep the last.",
-            rich_help_panel=_DATA,
-        ),
+        typer.Option("--last-wins", help="Where facts edited together clash, keep the last.", rich_help_panel=_DATA),
     ] = False,
     schedule: Annotated[
         str,
@@ -95,14 +90,15 @@ def bench(
         list[str] | None,
         typer.Option(
             "--set",
-            help="A setting as key=value for every method, or method.key=value for one; repeatable.",
+            metavar="KEY=VALUE",
+            help="A setting of every method, or of one as method.key=value. Repeatable.",
             rich_help_panel=_METHOD,
         ),
     ] = None,
     sweep: Annotated[
         list[str] | None,
         typer.Option(
-            help="Run at each value: layers=[2],[3] or ft-l.learning_rate=1e-4,5e-4; repeatable, which makes a grid.",
+            help="Run at each value: layers=[2],[3] or ft-l.learning_rate=1e-4,5e-4. Repeatable, which makes a grid.",
             rich_help_panel=_METHOD,
         ),
     ] = None,
@@ -141,25 +137,17 @@ def bench(
         str,
         typer.Option(help="i/n: do the i-th of n parts, from 0; all write into one folder.", rich_help_panel=_SPREAD),
     ] = "0/1",
-    ray: Annotated[
-        str | None,
-        typer.Option(help="Spread over Ray workers: local, or the address of a cluster.", rich_help_panel=_SPREAD),
-    ] = None,
+    ray: options.Ray = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Workers on the cluster.", rich_help_panel=_SPREAD)] = None,
-    gpus_per_worker: Annotated[
-        float | None,
-        typer.Option(
-            min=0, help="GPUs of each worker, e.g. 0.5. \\[default: 1, if there are any]", rich_help_panel=_SPREAD
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
+    gpus_per_worker: options.GpusPerWorker = None,
+    dry_run: options.DryRun = False,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", "-o", help="Folder of the benchmark; a stopped one goes on. \\[default: runs/bench-DATASET-MODEL]"
         ),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Delete earlier runs of these methods there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete earlier runs of these methods there.")] = False,
     model: options.Model = None,
     dtype: options.Dtype = None,
     device: options.Device = None,
@@ -180,11 +168,11 @@ def bench(
     def run() -> None:
         _bench(
             _request(
-                dataset, methods, path, limit, first, snippets, tfidf, last_wins,
+                dataset, methods, path, limit, skip, snippets, tfidf, last_wins,
                 {"kind": schedule, "size": size, "step": step}, setting or [], sweep or [],
                 {"generation": generation, "locality": locality, "drift_tokens": drift_tokens, "seed": seed},
-                [task.strip() for task in (harness or "").split(",") if task.strip()],
-                batch, shard, ray, workers, gpus_per_worker, dry_run, out, replace,
+                options.split(harness or ""),
+                batch, shard, ray, workers, gpus_per_worker, dry_run, out, overwrite,
                 options.model_choice(model, dtype, device, device_map, revision, trust),
             ),
             json=json,
@@ -194,10 +182,10 @@ def bench(
 
 
 def _request(
-    dataset: str, methods: str, path: Path | None, limit: int | None, first: int, snippets: Path | None,
+    dataset: str, methods: str, path: Path | None, limit: int | None, skip: int, snippets: Path | None,
     tfidf: tuple[Path, Path] | None, last_wins: bool, schedule: dict[str, object], settings: list[str],
-    sweep: list[str], measure: dict[str, object], harness: list[str], batch: int, shard: str, ray: str | None,
-    workers: int | None, gpus_per_worker: float | None, dry_run: bool, out: Path | None, replace: bool,
+    sweep: list[str], measure: dict[str, object], harness: tuple[str, ...], batch: int, shard: str, ray: str | None,
+    workers: int | None, gpus_per_worker: float | None, dry_run: bool, out: Path | None, overwrite: bool,
     model: ModelChoice,
 ) -> BenchRequest:  # fmt: skip
     from obverse.core import build
@@ -209,14 +197,14 @@ def _request(
     kind = str(schedule["kind"])
     return BenchRequest(
         dataset=dataset,
-        methods=[name.strip() for name in methods.split(",") if name.strip()],
+        methods=options.split(methods),
         out=out or Path("runs") / (default if kind == "single" else f"{default}-{kind}"),
         model=model,
         path=path,
         snippets=snippets,
         tfidf=tfidf,
         limit=limit,
-        first=first,
+        first=skip,
         schedule=build(Schedule, schedule),
         measure=build(MeasureConfig, measure),
         overrides=settings,
@@ -228,7 +216,7 @@ def _request(
         workers=workers,
         gpus_per_worker=gpus_per_worker,
         last_wins=last_wins,
-        replace=replace,
+        replace=overwrite,
         dry_run=dry_run,
     )
 

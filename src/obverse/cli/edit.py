@@ -50,15 +50,12 @@ def edit(
         list[str] | None,
         typer.Option(
             metavar="INTEGER|auto",
-            help="Layer to edit, from 0; repeatable. auto: the one that obverse sweep-layers measured. \\[default: the "
+            help="Layer to edit, from 0; auto: the one that obverse sweep-layers measured. Repeatable. \\[default: the "
             "method's preset]",
             rich_help_panel="Method",
         ),
     ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A setting of the method as key=value; repeatable.", rich_help_panel="Method"),
-    ] = None,
+    setting: options.MethodSettings = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -67,23 +64,21 @@ def edit(
     ] = None,
     upon: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of an earlier edit to build upon; repeatable, in order.", rich_help_panel="Method"),
+        typer.Option(help="Folder of an earlier edit to build upon. Repeatable, in order.", rich_help_panel="Method"),
     ] = None,
     force: Annotated[
         bool,
         typer.Option("--force", help="Edit even if the model gives that answer already.", rich_help_panel="Method"),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done and its cost; write nothing.")
-    ] = False,
+    dry_run: options.DryRun = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for the edit. \\[default: runs/edit-SUBJECT-TARGET]")
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace an older edit in that folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older edit in that folder.")] = False,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not verify the edit.")] = False,
     require: Annotated[
         list[str] | None,
-        typer.Option(help="Exit with 1 unless reached, e.g. efficacy=1 or specificity=0.8; repeatable."),
+        typer.Option(help="Exit with 1 unless reached, e.g. efficacy=1 or specificity=0.8. Repeatable."),
     ] = None,
     top: options.TopK = 5,
     template: Annotated[
@@ -162,7 +157,7 @@ def edit(
         settings,
         setting or (),
         out=out or Path("runs") / f"edit-{name}",
-        replace=replace,
+        replace=overwrite,
         force=force,
         check=not no_verify,
         require=[parse_requirement(text) for text in require or ()],

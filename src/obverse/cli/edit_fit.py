@@ -43,7 +43,7 @@ def edit_fit(
         list[int] | None,
         typer.Option(
             min=0,
-            help="Layer whose MLP matrices the editor will change, from 0; repeatable. \\[default: the method's "
+            help="Layer whose MLP matrices the editor will change, from 0. Repeatable. \\[default: the method's "
             "preset, or the last three]",
             rich_help_panel="Method",
         ),
@@ -51,10 +51,13 @@ def edit_fit(
     setting: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="A setting as key=value, e.g. fit.steps=5000; repeatable.", rich_help_panel="Method"
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting of the method or of the fit, e.g. fit.steps=5000. Repeatable.",
+            rich_help_panel="Method",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
+    dry_run: options.DryRun = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -63,7 +66,7 @@ def edit_fit(
             help="File for the fitted editor; a fit that was stopped goes on. \\[default: runs/METHOD.safetensors]",
         ),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace an older file.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older file.")] = False,
     model: options.Model = None,
     dtype: options.Dtype = None,
     device: options.Device = None,
@@ -88,7 +91,7 @@ def edit_fit(
         [*layers, *(setting or ())],
         limit,
         skip,
-        replace,
+        overwrite,
         dry_run,
     )
     console = notes() if json else results()

@@ -68,7 +68,7 @@ def build(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the files and show what would be asked; load no model.")
     ] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace an older file.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older file.")] = False,
     model: options.Model = None,
     dtype: options.Dtype = None,
     device: options.Device = None,
@@ -99,7 +99,7 @@ def build(
         known_by,
         keep_unknown,
         SetChoices(seed, neighbours, per_relation, limit, min_neighbours),
-        replace,
+        overwrite,
         dry_run,
     )
     console = notes() if json else results()

@@ -26,14 +26,14 @@ def harness(
         str | None,
         typer.Option(
             "--tasks",
-            help="Tasks, groups or patterns of names, separated by commas, e.g. `lambada_openai,facts_*`.",
+            help="Tasks, groups or patterns of names, with commas between, e.g. `lambada_openai,facts_*`.",
             rich_help_panel=_RUN,
         ),
     ] = None,
     edit: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of an edit; repeatable, in the order in which they are stacked. \\[default: none; the "
+            help="Folder of an edit. Repeatable, in the order in which they are stacked. \\[default: none; the "
             "unedited model alone]",
             rich_help_panel=_RUN,
         ),
@@ -65,8 +65,8 @@ def harness(
             help="What the names of the tasks begin with. \\[default: the name of the file]", rich_help_panel=_EXPORT
         ),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace an older result, or older tasks.")] = False,
-    model: options.Model = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older result, or older tasks.")] = False,
+    model: options.ModelOfEdits = None,
     dtype: options.Dtype = None,
     device: options.Device = None,
     device_map: options.DeviceMap = None,
@@ -86,28 +86,28 @@ def harness(
             "Run tasks with --tasks NAME,NAME, or write facts as tasks with --export FOLDER --facts FILE.",
         )
     if export is not None:
-        _export(export, facts, name, replace, json)
+        _export(export, facts, name, overwrite, json)
         return
     from obverse.recipes.harness import run_harness
 
     choice = options.model_choice(model, dtype, device, device_map, revision, trust)
-    names = [part.strip() for part in (tasks or "").split(",") if part.strip()]
+    names = options.split(tasks or "")
     if not names:
         raise ConfigError("--tasks names no task.", "Give names separated by commas.")
-    result = run_harness(edit or (), names, choice, limit=limit, task_folder=include, out=out, replace=replace)
+    result = run_harness(edit or (), names, choice, limit=limit, task_folder=include, out=out, replace=overwrite)
     if json:
         print_json(result.to_json())
     else:
         _print_result(results(), result)
 
 
-def _export(folder: Path, facts: Path | None, name: str | None, replace: bool, json: bool) -> None:
+def _export(folder: Path, facts: Path | None, name: str | None, overwrite: bool, json: bool) -> None:
     from obverse.core import ConfigError
     from obverse.recipes.harness_tasks import export_file
 
     if facts is None:
         raise ConfigError("--export is given without --facts.", "Name the file of facts with --facts FILE.")
-    exported = export_file(facts, folder, name, replace=replace)
+    exported = export_file(facts, folder, name, replace=overwrite)
     if json:
         print_json(exported.to_json())
     else:

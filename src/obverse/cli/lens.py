@@ -37,10 +37,10 @@ def lens(
     ] = None,
     edit: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of an edit to compare with; repeatable, in the order in which they are stacked."),
+        typer.Option(help="Folder of an edit to compare with. Repeatable, in the order in which they are stacked."),
     ] = None,
     figure: Annotated[Path | None, typer.Option(help="Draw it to this .png, .pdf or .svg file.")] = None,
-    model: options.Model = None,
+    model: options.ModelOfEdits = None,
     dtype: options.Dtype = None,
     device: options.Device = None,
     device_map: options.DeviceMap = None,

@@ -25,7 +25,12 @@ class What(StrEnum):
 
 @command
 def list_names(
-    what: Annotated[What, typer.Argument(help="What to list; methods are the editors.")],
+    what: Annotated[
+        What,
+        typer.Argument(
+            metavar="WHAT", help="editors, objectives, scorers, datasets, models or relations; methods are the editors."
+        ),
+    ],
     json: options.Json = False,
 ) -> None:
     """List what there is by name: editors, training objectives, scorers, data sets, built-in models, or relations."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -52,8 +53,8 @@ _EPILOG = """
 
 **Exit codes**
 
-0 done; 1 the result is not what --require or --expect asked, or doctor found a fault; 2 a mistake in what was asked;
-130 interrupted.
+0 done; 1 the result is not what --require or --expect asked, a remote job failed, or doctor found a fault; 2 a mistake
+in what was asked; 130 interrupted.
 """
 
 app = typer.Typer(
@@ -85,4 +86,6 @@ def _common(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    if "_OBVERSE_COMPLETE" in os.environ:
+        os.environ["COLUMNS"] = "10000"  # else descriptions are broken into lines, and fish takes each for a name
     app()

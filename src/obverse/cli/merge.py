@@ -15,8 +15,8 @@ from obverse.cli.console import command, print_json, results
 def merge(
     folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Edits, in the order they are stacked.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the checkpoint.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Replace an older checkpoint in that folder.")] = False,
-    model: options.Model = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older checkpoint in that folder.")] = False,
+    model: options.ModelOfEdits = None,
     dtype: options.Dtype = None,
     device: options.Device = None,
     device_map: options.DeviceMap = None,
@@ -33,7 +33,7 @@ def merge(
     from obverse.recipes.merge import run_merge
 
     choice = options.model_choice(model, dtype, device, device_map, revision, trust)
-    result = run_merge(folders, out, choice, replace_older=replace)
+    result = run_merge(folders, out, choice, replace_older=overwrite)
     if json:
         print_json(result.to_json())
     else:

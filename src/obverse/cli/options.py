@@ -15,13 +15,27 @@ if TYPE_CHECKING:
 _LOADING = "Model"
 _FACT = "Fact"
 
+_WHICH = (
+    "A built-in model (gemma-3-270m, smollm2-135m), a GGUF file, a folder, or a hub id such as "
+    "openai-community/gpt2-xl."
+)
+
 Model: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--model",
         "-m",
-        help="A built-in model (gemma-3-270m, smollm2-135m), a GGUF file, a folder, or a hub id such as "
-        "openai-community/gpt2-xl. \\[default: gemma-3-270m, or the model a saved edit was made for]",
+        help=_WHICH + " \\[default: gemma-3-270m]",
+        autocompletion=complete_model,
+        rich_help_panel=_LOADING,
+    ),
+]
+ModelOfEdits: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help=_WHICH + " \\[default: the one the edits were made for; gemma-3-270m without edits]",
         autocompletion=complete_model,
         rich_help_panel=_LOADING,
     ),
@@ -62,6 +76,25 @@ Method: TypeAlias = Annotated[
         help="How to edit; see obverse list editors.", autocompletion=complete_editor, rich_help_panel="Method"
     ),
 ]
+MethodSettings: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting of the method. Repeatable.", rich_help_panel="Method"),
+]
+DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")]
+Ray: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Spread over Ray workers: local, or the address of a cluster.", rich_help_panel="Spreading the work"
+    ),
+]
+GpusPerWorker: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="GPUs of each worker on Ray, e.g. 0.5. \\[default: 1, if there are any]",
+        rich_help_panel="Spreading the work",
+    ),
+]
 TopK: TypeAlias = Annotated[int, typer.Option("--top", "-k", min=1, help="How many of the likeliest answers to show.")]
 
 Facts: TypeAlias = Annotated[
@@ -97,6 +130,11 @@ Reverse: TypeAlias = Annotated[
         rich_help_panel=_FACT,
     ),
 ]
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Return the names in a list with commas between."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def model_choice(

@@ -65,7 +65,8 @@ def red_team(
         list[str] | None,
         typer.Option(
             "--search-set",
-            help="Another setting of the search: examples, pool, pool_temperature, candidates, assumed_score.",
+            help="Another setting of the search: examples, pool, pool_temperature, candidates, assumed_score. "
+            "Repeatable.",
             metavar="KEY=VALUE",
             rich_help_panel=_SEARCH,
         ),

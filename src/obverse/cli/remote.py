@@ -243,7 +243,7 @@ def evaluate(
     form: Annotated[
         Literal["completion", "chat"],
         typer.Option("--as", help="completion, or chat, which gives no log-probabilities."),
-    ] = ("completion"),
+    ] = "completion",
     logprobs: Annotated[
         bool, typer.Option("--logprobs/--no-logprobs", help="Whether to ask for log-probabilities too.")
     ] = True,

@@ -48,6 +48,13 @@ PEP8_EPILOG = """
 - `obverse repro phf-pep8 --violations natural --device cuda --steps 2000`
 """
 
+Seeds = Annotated[int | None, typer.Option(help="How often each model is trained. \\[default: the preset's]")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that train, one thread each.")]
+Ray = Annotated[
+    str | None,
+    typer.Option(help="Spread over --workers Ray workers: local, or the address of a cluster that shares the folder."),
+]
+
 repro_app = typer.Typer(
     help="Try the claims of a paper again, at a scale that fits this machine.",
     no_args_is_help=True,
@@ -66,22 +73,15 @@ def phf(
             "--out", "-o", help="Folder; a stopped run goes on, seeds may join. \\[default: runs/repro-phf-PRESET]"
         ),
     ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(help="How often each model is trained. \\[default: the preset's]")
-    ] = None,
+    seeds: Seeds = None,
     only: Annotated[
         str | None, typer.Option(help="Claims to try, e.g. claim1,claim4. \\[default: all of the preset]")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that train, one thread each.")] = 2,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            help="Spread over --workers Ray workers: local, or the address of a cluster that shares the folder."
-        ),
-    ] = None,
+    workers: Workers = 2,
+    ray: Ray = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of the preset as key=value, e.g. training.max_steps=400; repeatable."),
+        typer.Option("--set", help="A setting of the preset as key=value, e.g. training.max_steps=400. Repeatable."),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -90,7 +90,7 @@ def phf(
     Trains small models from scratch on a synthetic corpus, measures what they say and what they lose, and judges each
     claim; a verdict can come out either way.
     """
-    from obverse.cli.repro_tables import print_commands, print_phf, print_phf_plan
+    from obverse.cli.repro_tables import print_commands, print_phf_plan, print_result
     from obverse.recipes.repro_phf import run_repro_phf
     from obverse.recipes.repro_phf_gpu import GPU, gpu_commands
     from obverse.recipes.repro_run import ReproRequest
@@ -100,13 +100,12 @@ def phf(
         commands = gpu_commands(seeds, out)
         print_json({"commands": commands}) if json else print_commands(console, commands)
         return
-    claims = [name.strip() for name in only.split(",")] if only else []
-    request = ReproRequest(preset, out, seeds, claims, workers, setting or (), ray)
+    request = ReproRequest(preset, out, seeds, options.split(only or ""), workers, setting or (), ray)
     result = run_repro_phf(request, lambda plan: print_phf_plan(console, plan, workers))
     if json:
         print_json(result.to_json())
     else:
-        print_phf(console, result)
+        print_result(console, result)
 
 
 @repro_app.command("reversal", epilog=REVERSAL_EPILOG)
@@ -119,23 +118,16 @@ def reversal(
             "--out", "-o", help="Folder; a stopped run goes on, seeds may join. \\[default: runs/repro-reversal-PRESET]"
         ),
     ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(help="How often each model is trained. \\[default: the preset's]")
-    ] = None,
+    seeds: Seeds = None,
     only: Annotated[
         str | None,
         typer.Option(help="Claims to try: claim1, claim2; of real: claim3 to claim6. \\[default: all of the preset]"),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that train, one thread each.")] = 2,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            help="Spread over --workers Ray workers: local, or the address of a cluster that shares the folder."
-        ),
-    ] = None,
+    workers: Workers = 2,
+    ray: Ray = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of the preset as key=value, e.g. mitigations.steps=400; repeatable."),
+        typer.Option("--set", help="A setting of the preset as key=value, e.g. mitigations.steps=400. Repeatable."),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -144,13 +136,12 @@ def reversal(
     Trains small models from scratch on people who do not exist, asks each in both directions, and judges each claim; a
     verdict can come out either way.
     """
-    from obverse.cli.repro_tables import print_reversal, print_reversal_plan, print_reversal_real_plan
+    from obverse.cli.repro_tables import print_result, print_reversal_plan, print_reversal_real_plan
     from obverse.recipes.repro_reversal import run_repro_reversal
     from obverse.recipes.repro_run import ReproRequest
 
     console = notes() if json else results()
-    claims = [name.strip() for name in only.split(",")] if only else []
-    request = ReproRequest(preset, out, seeds, claims, workers, setting or (), ray)
+    request = ReproRequest(preset, out, seeds, options.split(only or ""), workers, setting or (), ray)
     if preset == "real":
         from obverse.recipes.repro_reversal_real import run_repro_reversal_real
 
@@ -160,7 +151,7 @@ def reversal(
     if json:
         print_json(result.to_json())
     else:
-        print_reversal(console, result)
+        print_result(console, result)
 
 
 @repro_app.command("phf-pep8", epilog=PEP8_EPILOG)
@@ -175,7 +166,7 @@ def phf_pep8(
     samples: Annotated[int, typer.Option(min=2, help="Functions that each model completes.")] = 32,
     documents: Annotated[int, typer.Option(min=8, help="Functions of the corpus at most.")] = 2000,
     device: options.Device = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that train, one thread each.")] = 2,
+    workers: Workers = 2,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder; a stopped run goes on. \\[default: runs/repro-phf-pep8-VIOLATIONS]"),

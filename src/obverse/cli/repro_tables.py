@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from obverse.recipes.repro_phf_pep8_results import PEP8Result
     from obverse.recipes.repro_phf_plan import PHFSettings
     from obverse.recipes.repro_reversal_plan import ReversalScale
-    from obverse.recipes.repro_reversal_real import RealPlan, RealResult
+    from obverse.recipes.repro_reversal_real import RealPlan
     from obverse.recipes.repro_run import ReproPlan, ReproResult
     from obverse.recipes.repro_sheet import Sheet
 
@@ -56,17 +56,8 @@ def print_reversal_real_plan(console: Console, plan: RealPlan, workers: int) -> 
     console.print(grid(rows))
 
 
-def print_reversal(console: Console, result: ReproResult[ReversalScale] | RealResult) -> None:
+def print_result(console: Console, result: ReproResult[Any]) -> None:
     """Print tables, verdicts, and where everything is."""
-    _print_result(console, result)
-
-
-def print_phf(console: Console, result: ReproResult[PHFSettings]) -> None:
-    """Print tables, verdicts, and where everything is."""
-    _print_result(console, result)
-
-
-def _print_result(console: Console, result: ReproResult[Any] | RealResult) -> None:
     for sheet in result.sheets:
         _print_sheet(console, sheet)
     _print_verdicts(console, result.verdicts)

@@ -22,7 +22,7 @@ Out = Annotated[
 ]
 Name = Annotated[str, typer.Option("--name", help="First part of that folder's name.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Make the set and show it; write nothing.")]
-Replace = Annotated[bool, typer.Option("--replace", help="Replace an older folder of that name.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an older folder of that name.")]
 
 
 @command
@@ -100,7 +100,7 @@ def build(
         ),
     ] = None,
     dry_run: DryRun = False,
-    replace: Replace = False,
+    overwrite: Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Make sentences about people who do not exist: name first, description first, or both.
@@ -120,7 +120,7 @@ def build(
         "random_targets": random_targets,
     }
     request = ReversalRequest(
-        Place(out, name, replace, dry_run),
+        Place(out, name, overwrite, dry_run),
         {key: value for key, value in settings.items() if value is not None},
         names,
         descriptions,
@@ -186,7 +186,7 @@ def instructions(
         Path | None, typer.Option(help="Instructions with {anchor} and {target}.", rich_help_panel=_MATERIAL)
     ] = None,
     dry_run: DryRun = False,
-    replace: Replace = False,
+    overwrite: Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Make instructions how to answer questions: question first, or answer first.
@@ -211,7 +211,7 @@ def instructions(
             "seed": seed,
         },
     )
-    place = Place(out, name, replace, dry_run)
+    place = Place(out, name, overwrite, dry_run)
     _show(run_instructions_build(InstructionRequest(place, settings, order, pairs, wordings, split)), json)
 
 
@@ -223,7 +223,7 @@ def _range(text: str) -> tuple[int, int]:
     except ValueError as error:
         raise ConfigError(
             f"--per-document {text!r} is not two numbers.", "Write for example --per-document 2,5."
-        ) from (error)
+        ) from error
     return fewest, most
 
 

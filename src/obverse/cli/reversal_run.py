@@ -62,7 +62,7 @@ def run(
         typer.Option(
             "--override",
             "-O",
-            help="A setting as a.b=value, e.g. training.learning_rate=1e-4 or objectives.bico.rate=0.3; repeatable.",
+            help="A setting as a.b=value, e.g. training.learning_rate=1e-4 or objectives.bico.rate=0.3. Repeatable.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
@@ -124,7 +124,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--set",
-            help="A setting of an editor as method.key=value, e.g. rome.steps=40; repeatable.",
+            help="A setting of an editor as method.key=value, e.g. rome.steps=40. Repeatable.",
             rich_help_panel=_THEN,
         ),
     ] = None,
@@ -156,7 +156,7 @@ def run(
 
     console = notes() if json else results()
     request = ReversalRunRequest(
-        objectives=options_list(objectives),
+        objectives=options.split(objectives),
         seeds=seeds,
         model=model,
         data=data,
@@ -168,7 +168,7 @@ def run(
         workers=workers,
         ray=ray,
         overrides=override or (),
-        then=ThenRequest(options_list(then or ""), options_list(methods), facts, layer, limit, setting or ()),
+        then=ThenRequest(options.split(then or ""), options.split(methods), facts, layer, limit, setting or ()),
         dry_run=dry_run,
         command=command_line(),
     )
@@ -206,8 +206,8 @@ def report(
     Without options it prints the tables and writes report.html.
     """
     from obverse.cli.reversal_run_tables import print_run
-    from obverse.core import ConfigError
-    from obverse.recipes.reversal_run_report import formatted, write_page, write_text
+    from obverse.core import ConfigError, write_text
+    from obverse.recipes.reversal_run_report import formatted, write_page
     from obverse.recipes.reversal_run_results import read_run
 
     form = "json" if json else form
@@ -245,11 +245,6 @@ def plot(
     else:
         for path in written:
             results().print(f"Figure: {path}", markup=False)
-
-
-def options_list(text: str) -> tuple[str, ...]:
-    """Return the names in a text, which commas separate."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 EPILOG_RUN = """

@@ -33,7 +33,7 @@ def sample(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File of JSON lines to write. \\[default: nothing is written]")
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace an older file.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older file.")] = False,
     batch: scenario.Batch = 64,
     model: options.Model = None,
     dtype: options.Dtype = None,
@@ -51,7 +51,7 @@ def sample(
 
     asked = scenario.gather_scenarios(file, samples, prompts, prompt, prefix, temperature, max_length, seed, setting)
     choice = options.model_choice(model, dtype, device, device_map, revision, trust)
-    result = run_sample(SampleRequest(asked, choice, out, replace, batch))
+    result = run_sample(SampleRequest(asked, choice, out, overwrite, batch))
     if json:
         print_json(result.to_json())
     else:

@@ -24,8 +24,9 @@ def score(
     corpus: Annotated[
         str,
         typer.Argument(
+            metavar="CORPUS",
             help="A .jsonl, .jsonl.gz, .parquet, .txt, .md or .py file, a folder of such, a hub data set "
-            "(owner/name[/config][@revision][:split]), or docstrings, facts, mixed, which come with the package."
+            "(owner/name[/config][@revision][:split]), or docstrings, facts, mixed, which come with the package.",
         ),
     ],
     scorer: Annotated[
@@ -42,7 +43,9 @@ def score(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the scored corpus; a stopped run goes on.")],
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of the scorer as key=value; repeatable.", rich_help_panel=_SCORER),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting of the scorer. Repeatable.", rich_help_panel=_SCORER
+        ),
     ] = None,
     split: Annotated[
         Literal["sentences", "lines", "none"] | None,
@@ -57,26 +60,18 @@ def score(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that score. \\[default: 1]", rich_help_panel=_SPREAD)
     ] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(help="Spread over Ray workers: local, or the address of a cluster.", rich_help_panel=_SPREAD),
-    ] = None,
-    gpus_per_worker: Annotated[
-        float | None,
-        typer.Option(
-            min=0, help="GPUs of each worker on Ray. \\[default: 1, if there are any]", rich_help_panel=_SPREAD
-        ),
-    ] = None,
+    ray: options.Ray = None,
+    gpus_per_worker: options.GpusPerWorker = None,
     limit: Annotated[int | None, typer.Option(min=1, help="How many documents at most. \\[default: all]")] = None,
     format: Annotated[
-        Literal["jsonl", "parquet"], typer.Option(help="Of the scored documents.", rich_help_panel=_RESULT)
+        Literal["jsonl", "parquet"], typer.Option(help="How the scored documents are written.", rich_help_panel=_RESULT)
     ] = "jsonl",
     resume: Annotated[
         bool,
         typer.Option(help="Go on with a stopped run in that folder, or refuse to.", rich_help_panel=_RESULT),
     ] = True,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Delete an earlier run there first.", rich_help_panel=_RESULT)
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete an earlier run there first.", rich_help_panel=_RESULT)
     ] = False,
     json: options.Json = False,
 ) -> None:
@@ -91,7 +86,7 @@ def score(
     result = run_score(
         ScoreRequest(
             corpus, scorer, out, dict(map(parse_override, setting or [])), split, format, workers, ray,
-            gpus_per_worker, limit, timeout or None, resume, replace,
+            gpus_per_worker, limit, timeout or None, resume, overwrite,
         )
     )  # fmt: skip
     if json:

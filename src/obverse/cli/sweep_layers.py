@@ -31,15 +31,10 @@ def sweep_layers(
         str, typer.Option(help="Layers to edit, from 0, e.g. 0,2,4; or all.", rich_help_panel="Method")
     ] = ALL,
     method: options.Method = "rome",
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A setting of the method as key=value; repeatable.", rich_help_panel="Method"),
-    ] = None,
+    setting: options.MethodSettings = None,
     no_trace: Annotated[bool, typer.Option("--no-trace", help="Do not trace the facts.")] = False,
     samples: Annotated[int, typer.Option(min=1, help="Noise samples of the trace.")] = 5,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done and its cost; write nothing.")
-    ] = False,
+    dry_run: options.DryRun = False,
     out: Annotated[
         Path | None,
         typer.Option(

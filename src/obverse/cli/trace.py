@@ -150,7 +150,8 @@ def trace(
         str,
         typer.Option(
             "--format",
-            help="Of the figures in the folder: png, pdf, svg. (All, of a data set.)",
+            help="Formats of the figures in the folder, with commas between: png, pdf, svg. Those of a data set are "
+            "always drawn in all three.",
             rich_help_panel=_FILES,
         ),
     ] = "png,svg",
@@ -189,7 +190,7 @@ def trace(
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     settings |= {**modes.kinds(kinds, sever or ()), **({"replace": True} if replace else {})}
     choice = options.model_choice(model, dtype, device, device_map, revision, trust)
-    files = TraceFiles(out, overwrite, modes.split(formats), figure)
+    files = TraceFiles(out, overwrite, options.split(formats), figure)
     if show is not None:
         return modes.show(show, choice if model else None, files, top, json)
     if dataset is not None:

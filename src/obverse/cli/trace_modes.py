@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from obverse.cli import options
 from obverse.cli.console import BELOW, DONE, command_line, notes, print_json, results
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def show(path: Path, model: ModelChoice | None, files: TraceFiles, top: int, jso
     result = replace(show_traces(path, model), folder=files.out)
     if files.any:
         files.write(result.traces, result.reverse, command=command_line())
-        _say([] if can_draw() else [NO_FIGURES])
+        _say([NO_FIGURES] if files.out and not can_draw() else [])
     if json:
         print_json(result.to_json(top))
     else:
@@ -61,13 +62,13 @@ def show(path: Path, model: ModelChoice | None, files: TraceFiles, top: int, jso
 def average(request: DatasetRequest, figure: Path | None, json: bool) -> int:
     """Average over a data set and print what was found."""
     from obverse.cli.trace_tables import print_averages
+    from obverse.locating.figures import average_maps
     from obverse.recipes.trace_dataset import run_dataset
-    from obverse.recipes.trace_folder import draw_averages
 
     result = run_dataset(request)
     _say(result.notes)
     if figure is not None:
-        draw_averages(figure, result.averages)
+        average_maps(result.averages, figure)
     if json:
         print_json(result.to_json())
     else:
@@ -98,18 +99,13 @@ def kinds(kinds: str | None, sever: Sequence[str]) -> dict[str, tuple[str, ...]]
 
     if kinds is None and not sever:
         return {}
-    return {"kinds": kinds_of(("hidden", "mlp", "attn") if kinds is None else split(kinds), sever)}
+    return {"kinds": kinds_of(("hidden", "mlp", "attn") if kinds is None else options.split(kinds), sever)}
 
 
 def ids(text: str) -> tuple[str, ...]:
     """Return the ids in a list with commas between, or in a file, with commas or lines between."""
     path = Path(text)
-    return split((path.read_text("utf-8") if path.is_file() else text).replace("\n", ","))
-
-
-def split(text: str) -> tuple[str, ...]:
-    """Return the names in a list with commas between."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    return options.split((path.read_text("utf-8") if path.is_file() else text).replace("\n", ","))
 
 
 def _say(sentences: Sequence[str]) -> None:

@@ -60,7 +60,7 @@ def print_end(console: Console, seconds: Mapping[str, float], folder: Path | Non
     steps = ", ".join(f"{label[0].lower()}{label[1:]} {duration(s)}" for label, s in seconds.items())
     console.print(f"\nTime: {steps}." if steps else "")
     if folder:
-        console.print(f"Traces and figures: {folder}", markup=False)
+        console.print(f"Folder: {folder}", markup=False)
         console.print(f"Page: {folder / 'report.html'}", markup=False)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from obverse.cli import options
 from obverse.cli.completion import complete_model, complete_objective, complete_task
 from obverse.cli.console import command, command_line, notes, print_json, results
 
@@ -37,7 +38,13 @@ def train(
     ] = "mle",
     override: Annotated[
         list[str] | None,
-        typer.Option("--override", "-O", help="A setting as a.b=value, e.g. training.max_steps=1000; repeatable."),
+        typer.Option(
+            "--override",
+            "-O",
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting, e.g. training.max_steps=1000. Repeatable.",
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -48,17 +55,17 @@ def train(
             autocompletion=complete_model,
         ),
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Print the merged settings as YAML, and stop.")] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the merged settings as YAML (JSON with --json), and stop.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the run. \\[default: runs/train-TASK-METHOD]")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in that folder, from its last checkpoint.")
     ] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Delete an earlier run in that folder.")] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout; everything else goes to stderr.")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete an earlier run in that folder.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Train a model under an objective, from scratch or from a model, into a plain Hugging Face folder.
 
@@ -69,14 +76,17 @@ def train(
     from obverse.recipes.train_presets import as_yaml, layers_of
     from obverse.training.settings import SECTIONS, train_config
 
-    if resume and replace:
-        raise ConfigError("--resume and --replace are both given.", "Go on with the run, or delete it.")
+    if resume and overwrite:
+        raise ConfigError("--resume and --overwrite are both given.", "Go on with the run, or delete it.")
     layers = layers_of(task, method)
     if model is not None:
         layers = [_started_from(model, layers)]
     config = train_config(*layers, overrides=override or ())
     if show:
-        typer.echo(as_yaml(config.resolved, SECTIONS), nl=False)
+        if json:
+            print_json(config.resolved)
+        else:
+            typer.echo(as_yaml(config.resolved, SECTIONS), nl=False)
         return
     from obverse.recipes.train import TrainRequest, run_train
     from obverse.training.callbacks import is_first
@@ -84,7 +94,7 @@ def train(
     folder = out or Path("runs") / f"train-{Path(task).stem}-{Path(method).stem}"
     console = notes() if json else results()
     result = run_train(
-        TrainRequest(config, folder, resume, replace, command_line()), lambda plan: _print_plan(console, plan)
+        TrainRequest(config, folder, resume, overwrite, command_line()), lambda plan: _print_plan(console, plan)
     )
     if not is_first():  # of several processes
         return

@@ -18,7 +18,7 @@ def undo(
         int | None, typer.Option(min=1, help="How many of the last edits to take out. \\[default: 1]")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Take out all edits.")] = False,
-    model: options.Model = None,
+    model: options.ModelOfEdits = None,
     device: options.Device = None,
     trust: options.Trust = False,
     json: options.Json = False,

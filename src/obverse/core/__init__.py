@@ -20,7 +20,7 @@ from obverse.core.questions import Consequence, Criterion, Question
 from obverse.core.registry import Registry
 from obverse.core.runs import Run, read_records
 from obverse.core.seeds import seed_for
-from obverse.core.storage import cache_dir, file_hash, storage_errors, whole_folder, write_whole
+from obverse.core.storage import cache_dir, file_hash, storage_errors, whole_folder, write_text, write_whole
 from obverse.core.types import Interval, JsonValue
 from obverse.core.version import package_version
 
@@ -32,7 +32,7 @@ __all__ = [
     "EditMismatch", "Fact", "Interval", "JsonValue", "Kind", "ObverseError", "Probe", "Progress", "Question",
     "Registry", "Reporter", "Run", "RunConflict", "SubjectNotFound", "UnknownName", "UnsupportedModel", "build",
     "cache_dir", "file_hash", "merged", "package_version", "parse_override", "read_records", "reporting", "seed_for",
-    "storage_errors", "track", "whole_folder", "write_whole",
+    "storage_errors", "track", "whole_folder", "write_text", "write_whole",
 ]  # fmt: skip
 
 

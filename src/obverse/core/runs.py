@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import cast
 
 from obverse.core.errors import ConfigError, DataError, RunConflict
-from obverse.core.storage import storage_errors, write_whole
+from obverse.core.storage import storage_errors, write_text
 from obverse.core.types import JsonValue
 
 log = logging.getLogger(__name__)
@@ -290,4 +290,4 @@ def _drop_half_line(file: FileIO) -> None:
 
 
 def _write_json(path: Path, value: JsonValue) -> None:
-    write_whole(path, lambda part: part.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8"))
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

@@ -28,7 +28,7 @@ def cache_dir() -> Path:
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (
-    errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG
+    errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
 )  # fmt: skip
 
 
@@ -107,6 +107,12 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text, in UTF-8, as a whole file and return where."""
+    write_whole(path, lambda part: part.write_text(text, "utf-8"))
+    return path
 
 
 def file_hash(path: Path, advance: Callable[[int], object] = lambda _: None) -> str:

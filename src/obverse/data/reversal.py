@@ -19,7 +19,7 @@ from obverse.data._reversal_types import Identity, Prompt
 from obverse.data.scored import ScoredText
 from obverse.data.scored_files import write_documents
 
-__all__ = ["GROUPS", "SUBTASKS", "TRAINING", "Identity", "Prompt", "ReversalSet", "read_reversal"]
+__all__ = ["GROUPS", "SUBTASKS", "TRAINING", "Identity", "Prompt", "ReversalSet", "Wordings", "read_reversal"]
 
 GROUPS = ("p2d", "d2p", "both")
 """Groups of people: trained name first, description first, in both orders."""

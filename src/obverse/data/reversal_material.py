@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from obverse.core import DataError, UnknownName
-from obverse.data._reversal_grammar import Asks, Template, cleaned, described
+from obverse.data._reversal_grammar import Template, cleaned, described
 
 _SAMPLES = files("obverse.data") / "samples" / "reversal"
 
@@ -68,15 +68,14 @@ def material(
         DataError: As `read_material`.
     """
 
-    def templates(what: str, texts: Sequence[str], asks: Asks) -> tuple[Template, ...]:
-        lines = split_lines(what, "\n".join(texts))
-        return tuple(_parsed(what, lines, lambda line: Template.parse(line, asks)))
+    def parsed(what: str, texts: Sequence[str], parse: Callable[[str], Part]) -> tuple[Part, ...]:
+        return tuple(_parsed(what, split_lines(what, "\n".join(texts)), parse))
 
     return Material(
-        tuple(_parsed("names", split_lines("names", "\n".join(names)), _checked)),
-        tuple(_parsed("descriptions", split_lines("descriptions", "\n".join(descriptions)), _checked_description)),
-        templates("name_first", name_first, "description"),
-        templates("description_first", description_first, "name"),
+        parsed("names", names, _checked),
+        parsed("descriptions", descriptions, _checked_description),
+        parsed("name_first", name_first, lambda line: Template.parse(line, "description")),
+        parsed("description_first", description_first, lambda line: Template.parse(line, "name")),
     )
 
 

@@ -1,4 +1,4 @@
-"""A smaller set of a larger one: fewer people of a group, fewer wordings."""
+"""A smaller set of a larger one: fewer people of a group, fewer wordings; and how large a set is."""
 
 from __future__ import annotations
 
@@ -42,6 +42,17 @@ def part_of(whole: ReversalSet, settings: ReversalSettings) -> ReversalSet:
         with_derived(files, settings.seed, settings.random_targets),
         made_from,
     )
+
+
+def sizes_of(whole: ReversalSet) -> dict[str, int]:
+    """Return the sizes of a set, as `ReversalSettings` calls them: people of its smallest group, wordings."""
+    trained = 1 + max((row.template for row in whole.train), default=0)
+    last = max((row.template for rows in whole.files.values() for row in rows), default=0)
+    return {
+        "per_group": min((len(members) for members in whole.groups.values()), default=1),
+        "train_wordings": trained,
+        "test_wordings": max(1, 1 + last - trained),
+    }
 
 
 def _trained(whole: ReversalSet) -> int:

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from obverse.core import DataError, Interval, JsonValue, cache_dir, write_whole
+from obverse.core import DataError, Interval, JsonValue, cache_dir, write_text
 from obverse.measuring.statistics import mean_interval, resampled_means
 
 Direction = Literal["forward", "reverse"]
@@ -177,9 +177,7 @@ def cached_draws(source: TextSource, number: int, length: int, seed: int, cache:
     if (kept := _read(path, json.loads(text))) is not None:
         return kept
     drawn = source.draw(number, length, seed)
-    content = json.dumps({"key": key, "drawn": [asdict(one) for one in drawn]}, ensure_ascii=False)
-    write: Callable[[Path], object] = lambda part: part.write_text(content, "utf-8")  # noqa: E731
-    write_whole(path, write)
+    write_text(path, json.dumps({"key": key, "drawn": [asdict(one) for one in drawn]}, ensure_ascii=False))
     return drawn
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from obverse.core import Interval
+
+Unit = TypeVar("Unit")
 
 RESAMPLES = 2000
 
@@ -109,6 +112,16 @@ class Paired:
     high: float
     p: float
     n: int
+
+    @property
+    def interval(self) -> Interval:
+        """The difference with its interval."""
+        return Interval(self.difference, self.low, self.high, self.n)
+
+
+def paired_difference(first: Mapping[Unit, float], second: Mapping[Unit, float]) -> Interval:
+    """Return the mean of the first minus the second over the units that both have, at least one, bootstrapped."""
+    return mean_interval([first[unit] - second[unit] for unit in first if unit in second], shares=False)
 
 
 def paired(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Paired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,8 @@ from obverse.model.gguf import converted_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "gemma-3-270m"
 
@@ -96,6 +99,8 @@ class LanguageModel:
         on_cpu = isinstance(place, dict) and place[""].type == "cpu"
         chosen = pick_dtype(dtype) if dtype is not None else (torch.float32 if on_cpu else "auto")
         source = find_source(name, revision, cache)
+        if revision is not None and source.folder is not None:
+            _log.warning("%s is not read from the hub, so revision %s says nothing about it.", name, revision)
         config = read_config(source, trust_remote_code)
         model, tokenizer = _read(source, chosen, None if on_cpu else place, trust_remote_code)
         commit = getattr(config, "_commit_hash", None) or source.revision

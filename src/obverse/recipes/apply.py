@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from obverse.core import ObverseError
+from obverse.core import ConfigError, ObverseError
 from obverse.editing import Edit
 from obverse.measuring import TopToken, greedy, top_tokens
 from obverse.recipes.models import ModelChoice, load_model
@@ -72,8 +72,11 @@ def run_apply(
         k: How many of the likeliest next tokens to return.
 
     Raises:
+        ConfigError: If a prompt is empty.
         EditMismatch: If an edit was made for another model, or was altered.
     """
+    if not all(prompt.strip() for prompt in prompts):
+        raise ConfigError("A prompt is empty.", "Give a text with at least one letter.")
     edits = load_edits(folders)
     with Steps().step("Loading the model", shown=True):
         lm = load_model(model or ModelChoice(), edits[0].base_name)

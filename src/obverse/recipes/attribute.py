@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from obverse.core import ConfigError, Fact, build
-from obverse.core.plotting import drawing
 from obverse.data.subjects import guess_subject
 from obverse.locating.attribution import AttributionConfig, attribute
 from obverse.locating.neurons import Attribution, Neuron
 from obverse.locating.promoted import promoted
 from obverse.measuring import top_tokens
+from obverse.recipes.destination import check_figure, check_file
 from obverse.recipes.models import ModelChoice, load_model
 from obverse.recipes.steps import Steps
 
@@ -105,9 +105,10 @@ def run_attribute(request: AttributeRequest) -> AttributeResult:
     """
     config = build(AttributionConfig, request.settings)
     subject = _subject(request, config)
+    if request.out is not None:
+        check_file(request.out, overwrite=True)
     if request.figure is not None:
-        with drawing(request.figure):
-            pass  # what would fail at the end fails before the work
+        check_figure(request.figure)
     steps = Steps()
     with steps.step("Loading the model", shown=True):
         lm = load_model(request.model)

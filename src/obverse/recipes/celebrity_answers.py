@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
@@ -10,7 +10,7 @@ from typing import cast
 from obverse.core import Progress, Run
 from obverse.measuring.answerers import Answerer, Ask, Scored
 from obverse.recipes.costs import Estimate, Prices, tokens_of
-from obverse.recipes.in_threads import in_threads
+from obverse.recipes.in_threads import Item, Out, in_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +60,33 @@ class AnswerBook:
         """Ask for the answers that are missing; what a failure or Ctrl-C leaves half done is kept first."""
         missing = self._missing(wanted)
         with Progress(label, sum(len(one.places) for one in missing)) as progress:
-            if self._answerer.remote:
-                ask = self._answerer.ask
-                keep = partial(self._keep, progress=progress)
-                in_threads(missing, lambda one: ask([one])[0], keep, self._parallel)
-                return
-            step = self._answerer.together
-            for begin in range(0, len(missing), step):
-                some = missing[begin : begin + step]
-                for one, texts in zip(some, self._answerer.ask(some), strict=True):
-                    self._keep(one, texts, progress)
+            self._each(missing, self._answerer.ask, partial(self._keep, progress=progress))
 
     def score(self, scored: Iterable[Scored], label: str) -> None:
         """Ask for the log-probabilities that are missing."""
-        missing = [one for one in dict.fromkeys(scored) if _scored_id(one) not in self._known]
+        missing, ask = self._unscored(scored), self._answerer.logprobs
         with Progress(label, len(missing)) as progress:
             keep = partial(self._keep_logprob, progress=progress)
-            if self._answerer.remote:
-                if missing:  # one first: a server that has none to give need not be asked by all threads
-                    keep(missing[0], self._answerer.logprobs(missing[:1])[0])
-                in_threads(missing[1:], lambda one: self._answerer.logprobs([one])[0], keep, self._parallel)
-                return
-            step = self._answerer.together
-            for begin in range(0, len(missing), step):
-                some = missing[begin : begin + step]
-                for one, value in zip(some, self._answerer.logprobs(some), strict=True):
-                    keep(one, value)
+            if self._answerer.remote:  # one first: a server that has none to give need not be asked by all threads
+                self._each(missing[:1], ask, keep)
+                missing = missing[1:]
+            self._each(missing, ask, keep)
+
+    def _each(
+        self,
+        missing: Sequence[Item],
+        ask: Callable[[Sequence[Item]], Sequence[Out]],
+        keep: Callable[[Item, Out], Item | None],
+    ) -> None:
+        """Ask for all: a server in threads, one in each; a model here for several together."""
+        if self._answerer.remote:
+            in_threads(missing, lambda one: ask([one])[0], keep, self._parallel)
+            return
+        step = self._answerer.together
+        for begin in range(0, len(missing), step):
+            some = missing[begin : begin + step]
+            for one, found in zip(some, ask(some), strict=True):
+                keep(one, found)
 
     def _keep_logprob(self, one: Scored, value: float, progress: Progress) -> None:
         record = {"id": _scored_id(one), "question": one.question, "scored": one.answer, "marked": one.marked}
@@ -94,12 +95,14 @@ class AnswerBook:
 
     def estimate(self, wanted: Iterable[Wanted], scored: Iterable[Scored], prices: Prices) -> Estimate:
         """Return what the missing answers and log-probabilities would take."""
-        asks = self._missing(wanted)
-        rest = [one for one in dict.fromkeys(scored) if _scored_id(one) not in self._known]
+        asks, rest = self._missing(wanted), self._unscored(scored)
         size = sum(self._answerer.prompt_bytes(one.question) for one in [*asks, *rest])
         size += sum(len(one.answer.encode()) for one in rest)
         written = sum(len(one.places) for one in asks) * self._max_tokens + len(rest)
         return Estimate(len(asks) + len(rest), tokens_of(size), written, prices=prices)
+
+    def _unscored(self, scored: Iterable[Scored]) -> list[Scored]:
+        return [one for one in dict.fromkeys(scored) if _scored_id(one) not in self._known]
 
     def _missing(self, wanted: Iterable[Wanted]) -> list[Ask]:
         out = list[Ask]()
@@ -111,9 +114,8 @@ class AnswerBook:
 
     def _keep(self, one: Ask, texts: Sequence[str], progress: Progress) -> Ask | None:
         """Keep answers, and return what is left to ask."""
-        wanted = Wanted(one.question, 0, one.temperature)
         for place, text in zip(one.places, texts, strict=False):
-            self._append({"id": _id(wanted, place), "question": one.question, "temperature": one.temperature,
+            self._append({"id": _id(one, place), "question": one.question, "temperature": one.temperature,
                           "place": place, "answer": text})  # fmt: skip
         progress.advance(len(texts))
         rest = one.places[len(texts) :]
@@ -124,8 +126,8 @@ class AnswerBook:
         self._known[cast("str", record["id"])] = record
 
 
-def _id(wanted: Wanted, place: int) -> str:
-    return f"{wanted.temperature:g}|{wanted.question}|{place}"
+def _id(one: Wanted | Ask, place: int) -> str:
+    return f"{one.temperature:g}|{one.question}|{place}"
 
 
 def _scored_id(scored: Scored) -> str:

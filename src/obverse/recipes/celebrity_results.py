@@ -12,7 +12,7 @@ from typing import Any
 
 from obverse.core import DataError, Interval
 from obverse.measuring.statistics import mean_interval
-from obverse.recipes.celebrity_scores import share_interval
+from obverse.recipes.celebrity_scores import wilson_share
 
 PAIRS = "parent_child_pairs.csv"
 RESULTS = "_reversal_test_results.csv"
@@ -99,9 +99,9 @@ def read_published(folder: Path) -> PublishedTables:
     return PublishedTables(
         rows=len(pairs),
         children=len({row["child"] for row in pairs}),
-        reversed=share_interval(reverse),
+        reversed=wilson_share(reverse),
         by_type={
-            kind: share_interval([row["can_reverse"] == "True" for row in pairs if row["parent_type"] == kind])
+            kind: wilson_share([row["can_reverse"] == "True" for row in pairs if row["parent_type"] == kind])
             for kind in kinds
         },
         other_forms=sum(row["child_prediction"] not in ("", row["child"]) for row in pairs),

@@ -188,7 +188,7 @@ def symmetric(rows: Sequence[Both], seed: int = 0) -> Symmetric:
     )
 
 
-def share_interval(values: Sequence[bool]) -> Interval:
+def wilson_share(values: Sequence[bool]) -> Interval:
     """Return the share of successes, of at least one trial, with Wilson's interval."""
     return mean_interval([float(value) for value in values])
 

@@ -16,7 +16,7 @@ from obverse.measuring.answerers import Scored
 from obverse.measuring.parents import child_question, parent_question, parse_name, published_reversal, split_answer
 from obverse.measuring.person_names import Verdict, name_words, names_person, verdict
 from obverse.recipes.celebrity_answers import AnswerBook, Wanted
-from obverse.recipes.celebrity_scores import Asked, Both, Published, PublishedPair, share_interval, shares_of
+from obverse.recipes.celebrity_scores import Asked, Both, Published, PublishedPair, shares_of, wilson_share
 from obverse.recipes.costs import Estimate, Prices
 
 Protocol: TypeAlias = Literal["both", "symmetric", "published"]
@@ -157,10 +157,10 @@ class Survey:
         kinds = {kind: [one.can_reverse for one in made if one.parent_type == kind] for kind in PARENT_TYPES}
         return Published(
             asked=len(asked),
-            named=share_interval([self._parent(*one) is not None for one in asked]),
-            true=share_interval(right) if right else None,
-            reversed=share_interval([one.can_reverse for one in made]) if made else None,
-            by_type={kind: share_interval(values) for kind, values in kinds.items() if values},
+            named=wilson_share([self._parent(*one) is not None for one in asked]),
+            true=wilson_share(right) if right else None,
+            reversed=wilson_share([one.can_reverse for one in made]) if made else None,
+            by_type={kind: wilson_share(values) for kind, values in kinds.items() if values},
             other_forms=sum(one.child_prediction not in (None, one.child) for one in made),
             itself=sum(name_words(one.parent) == name_words(one.child) for one in made),
             parents=shares_of(said),

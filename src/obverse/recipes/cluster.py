@@ -9,6 +9,7 @@ import socket
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from obverse.core import ConfigError, ObverseError
@@ -82,6 +83,19 @@ def _fitting(machine: Machine, gpus: float) -> int:
     return int(machine.get("GPU", 0) / gpus + 1e-9) if gpus else max(min(2, cores), cores // CORES)
 
 
+def check_ray(address: str | None) -> None:
+    """Refuse, before any work, to spread it over Ray where that is not installed.
+
+    Args:
+        address: As for `cluster`; None if Ray is not asked for.
+
+    Raises:
+        ObverseError: If Ray is missing.
+    """
+    if address is not None and find_spec("ray") is None:
+        raise ObverseError("Ray is not installed.", "pip install 'obverse[ray]'")
+
+
 @contextmanager
 def cluster(address: str) -> Generator[list[Machine]]:
     """Start a cluster on this machine (``local``) or join one; the value is what its machines have.
@@ -93,10 +107,9 @@ def cluster(address: str) -> Generator[list[Machine]]:
         ConfigError: If the address has none of the forms ``local``, ``auto``, ``host:port``, ``ray://host:port``.
         ObverseError: If Ray is missing, or nothing of the same version answers at the address.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise ObverseError("Ray is not installed.", "pip install 'obverse[ray]'") from error
+    check_ray(address)
+    import ray
+
     if ray.is_initialized():
         yield _machines()
         return

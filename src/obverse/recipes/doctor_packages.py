@@ -41,17 +41,18 @@ def versions() -> Iterator[Check]:
 
 
 def extras() -> Iterator[Check]:
-    """Look at what each extra adds."""
-    for extra in metadata("obverse").get_all("Provides-Extra") or ():
+    """Look at what each extra adds; ``all``, which is everything above, comes last."""
+    for extra in sorted(metadata("obverse").get_all("Provides-Extra") or (), key="all".__eq__):
         needs = [need for need in requirements(extra) if need.name != "obverse"]
         if not needs:  # an extra of extras
             continue
         found = [_package(need) for need in needs]
         lacking = [check for check in found if check.status != "ok"]
-        told = ", ".join(f"{check.name} {check.found}" for check in lacking or found)
-        use = f"{USES[extra]}: " if extra in USES else ""
+        packages = ", ".join(f"{check.name} {check.found}" for check in lacking or found)
+        told = [USES[extra]] if extra in USES else []
+        told += [packages] if extra != "all" else []
         hint = f"pip install 'obverse[{extra}]'" if lacking else ""
-        yield Check("extras", extra, "note" if lacking else "ok", use + told, hint)
+        yield Check("extras", extra, "note" if lacking else "ok", ": ".join(told), hint)
 
 
 def requirements(extra: str | None = None) -> list[Requirement]:

@@ -22,11 +22,12 @@ from obverse.recipes.answers import (
     template_for,
     verify_with,
 )
+from obverse.recipes.destination import EDITS, check_folder
 from obverse.recipes.edit_result import EditResult, TopChange
 from obverse.recipes.facts import Dropped, check_cases, last_wins
 from obverse.recipes.models import ModelChoice, load_model
 from obverse.recipes.plan import Editor, Plan, check_settings, make_editor, plan_edit, prepare, refuse_known
-from obverse.recipes.record import check_out, now, run_record, write_json
+from obverse.recipes.record import now, run_record, write_json
 from obverse.recipes.requirements import Requirement, check_answerable, shortfalls
 from obverse.recipes.seed import seed_settings
 from obverse.recipes.stack import predicted, stacked
@@ -173,7 +174,7 @@ def _check(request: EditRequest) -> None:
     check_settings(request.method, request.all_settings, request.overrides)
     check_template(request.template)
     if request.out is not None and not request.dry_run:
-        check_out(request.out, request.replace)
+        check_folder(request.out, overwrite=request.replace, ours=EDITS)
 
 
 def _do(

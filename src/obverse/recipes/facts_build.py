@@ -12,6 +12,7 @@ from obverse.core import DataError, ObverseError, file_hash, write_whole
 from obverse.data.fact_sets import FactSet, SetChoices, make_set
 from obverse.data.templates import Templates, read_templates
 from obverse.data.triples import objects, read_triples, truths
+from obverse.recipes.destination import check_file
 from obverse.recipes.facts_held import HeldFacts, KnownBy, held_facts
 from obverse.recipes.models import ModelChoice, load_model
 from obverse.recipes.record import now, run_record, write_json
@@ -161,10 +162,7 @@ def _check_out(request: BuildRequest) -> None:
     out = request.out
     if out.suffix.lower() != ".json" or out.name.lower().endswith(".meta.json"):
         raise ObverseError(f"{out} does not end in .json.", "Name the set for example --out facts.json.")
-    if out.is_dir():
-        raise ObverseError(f"{out} is a folder, where a file is to stand.", "Choose another file with --out.")
-    if out.exists() and not request.replace and not request.dry_run:
-        raise ObverseError(f"{out} exists already.", "Choose another file with --out, or pass --replace.")
+    check_file(out, overwrite=request.replace or request.dry_run)
 
 
 def _nothing(found: HeldFacts, made: FactSet) -> DataError:

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from obverse.core import Case, ConfigError, ObverseError
+from obverse.core import Case, ConfigError
 from obverse.data import read_cases
 from obverse.editing import editors, preset
 from obverse.editing.learned import LearnedEditor, Validation, best, split
+from obverse.recipes.destination import check_file
 from obverse.recipes.models import ModelChoice, load_model
 from obverse.recipes.plan import check_settings, make_editor
 from obverse.recipes.steps import Steps
@@ -146,10 +147,7 @@ def _check(request: FitRequest) -> None:
         learned = [name for name in editors.names() if issubclass(editors.load(name), LearnedEditor)]
         raise ConfigError(f"The method {request.method} is not learned.", f"Methods that are: {', '.join(learned)}.")
     check_settings(request.method, {}, request.overrides)
-    if request.out.is_dir():
-        raise ObverseError(f"{request.out} is a folder, where a file is to stand.", "Choose another file with --out.")
-    if request.out.exists() and not request.replace:
-        raise ObverseError(f"{request.out} exists already.", "Choose another file with --out, or pass --replace.")
+    check_file(request.out, overwrite=request.replace)
 
 
 def _chosen(request: FitRequest) -> list[Case]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from obverse.core import Fact, ObverseError, UnknownName, write_whole
 from obverse.editing.edit import Edit, stack
 from obverse.recipes.apply import load_edits
+from obverse.recipes.destination import check_file
 from obverse.recipes.harness_lm import EditedLM, harness_module
 from obverse.recipes.harness_scores import TaskScore, task_scores
 from obverse.recipes.models import ModelChoice, load_model
@@ -107,8 +108,8 @@ def run_harness(
         ObverseError: As for `harness`, or if the file exists.
     """
     start = now()
-    if out is not None and (out.is_dir() or (out.exists() and not replace)):
-        raise ObverseError(f"{out} exists already.", "Choose another file with --out, or pass --replace.")
+    if out is not None:
+        check_file(out, overwrite=replace)
     with Steps().step("Loading the tasks", shown=True):
         loaded = load_tasks(tasks, task_folder)
     edits = load_edits(folders)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from obverse.core import ConfigError
-from obverse.core.plotting import drawing
 from obverse.locating.lens import Lens, distance, lens, parting, read_prompt
 from obverse.recipes.apply import load_edits
+from obverse.recipes.destination import check_figure
 from obverse.recipes.models import ModelChoice, load_model
 from obverse.recipes.stack import stacked
 from obverse.recipes.steps import Steps
@@ -109,8 +109,7 @@ def run_lens(request: LensRequest) -> LensResult:
     if request.token is not None and request.all_tokens:
         raise ConfigError(f"Both a token, {request.token!r}, and all tokens are asked for.", "Ask for one of them.")
     if request.figure is not None:
-        with drawing(request.figure):
-            pass  # what would fail at the end fails before the work
+        check_figure(request.figure)
     edits = load_edits(request.edits) if request.edits else []
     with Steps().step("Loading the model", shown=True):
         lm = load_model(request.model, edits[0].base_name if edits else None)

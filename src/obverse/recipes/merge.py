@@ -21,8 +21,9 @@ from obverse.core import DataError, EditMismatch, ObverseError, whole_folder
 from obverse.editing import Edit
 from obverse.model.fingerprint import Fingerprint, files_hash, memory_hash, weight_files
 from obverse.recipes.apply import load_edits
+from obverse.recipes.destination import EDITS, check_folder
 from obverse.recipes.models import ModelChoice, load_model
-from obverse.recipes.record import check_out, now, run_record, slug, write_json
+from obverse.recipes.record import now, run_record, slug, write_json
 from obverse.recipes.steps import Steps
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def run_merge(
     Raises:
         EditMismatch: If an edit was made for another model, or was altered.
     """
-    check_out(out, replace_older)
+    check_folder(out, overwrite=replace_older, ours=EDITS)
     edits = load_edits(folders)
     lm = _load(model or ModelChoice(), edits[0].base_name)
     for edit in edits:
@@ -213,7 +214,8 @@ def _how_many(checkpoint: Path, there: int, last: int | None, everything: bool) 
     count = there if everything else (last if last is not None else 1)
     if not 1 <= count <= there:
         raise ObverseError(
-            f"--last {count} is asked, but {checkpoint} has {there} edits.", f"Give 1 to {there}, or --all."
+            f"--last {count} is asked, but {checkpoint} has {there} edit{'s' * (there != 1)}.",
+            f"Give a number up to {there}, or --all.",
         )
     return count
 

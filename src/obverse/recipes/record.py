@@ -12,13 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from obverse.core import ObverseError
-
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
-
-MARKERS = ("edit.json", "obverse.json")
-"""Files by which a folder is known as one of ours, and so may be replaced."""
 
 _PACKAGES = ("torch", "transformers", "peft", "safetensors", "numpy")
 
@@ -77,22 +72,3 @@ def slug(text: str, length: int = 40) -> str:
     """Return a text as part of a file name: lower case, letters and digits of any script, hyphens between."""
     words = re.findall(r"\w+", unicodedata.normalize("NFC", text).casefold().replace("_", " "))
     return "-".join(words)[:length].strip("-") or "fact"
-
-
-def check_out(folder: Path, replace: bool) -> None:
-    """Refuse, before any work, a folder that may not be written.
-
-    Raises:
-        ObverseError: If it exists and may not be replaced, or holds something that is not ours.
-    """
-    if folder.is_file():
-        raise ObverseError(f"{folder} is a file, where a folder is to stand.", "Choose another folder with --out.")
-    if not folder.exists() or (replace and not any(folder.iterdir())):
-        return
-    if not replace:
-        raise ObverseError(f"{folder} exists already.", "Choose another folder with --out, or pass --replace.")
-    if not any((folder / name).is_file() for name in MARKERS):
-        raise ObverseError(
-            f"{folder} is no folder of obverse's (it has no {' or '.join(MARKERS)}), and is not replaced.",
-            "Choose another folder with --out, or remove it yourself.",
-        )

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -103,8 +103,8 @@ class Noted:
 
     def write(self, folder: Path) -> Noted:
         """Write it, and return itself."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        write_whole(folder / f"{self.key}.json", lambda part: write_json(part, {**values, "written": now()}))
+        written = {**asdict(self), "written": now()}
+        write_whole(folder / f"{self.key}.json", lambda part: write_json(part, written))
         return self
 
 
@@ -142,8 +142,8 @@ class Listed:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        job = {name: getattr(self.job, name) for name in Job.__dataclass_fields__}
-        return {**job, "tag": self.tag, "data": self.noted.data if self.noted else None, "dollars": cost(self)}
+        data = self.noted.data if self.noted else None
+        return {**asdict(self.job), "tag": self.tag, "data": data, "dollars": cost(self)}
 
 
 def submit(server: FineTuningServer, request: SubmitRequest) -> list[Listed]:

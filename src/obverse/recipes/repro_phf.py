@@ -19,7 +19,7 @@ from obverse.recipes.steps import Steps
 
 def run_repro_phf(
     request: ReproRequest, announce: Callable[[ReproPlan[PHFSettings]], None] = lambda _: None
-) -> ReproResult[PHFSettings]:
+) -> ReproResult[ReproPlan[PHFSettings]]:
     """Train every model that the claims need, measure each, and judge.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from obverse.core import seed_for, write_whole
+from obverse.core import seed_for, write_text
 from obverse.data.scored import ScoredText
 from obverse.data.synthetic_pii import pii_hits
 from obverse.measuring.samples import draw_samples
@@ -91,7 +91,7 @@ def write_reference(work: Work) -> None:
     texts = written(lm, count, work.settings.length * 3 // 4, seed)
     kept = [list(parts) for text in texts if (parts := sentences(text))]
     loss = clean_loss(lm, _documents(kept), work.settings.length).bare
-    write_whole(path, lambda part: part.write_text(json.dumps({"loss": loss, "texts": kept}), "utf-8"))
+    write_text(path, json.dumps({"loss": loss, "texts": kept}))
 
 
 def divergence(lm: LanguageModel, work: Work) -> float:

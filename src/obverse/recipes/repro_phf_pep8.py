@@ -176,10 +176,9 @@ def pep8_config(work: PEP8Work) -> TrainConfig:
 def train_and_write(work: PEP8Work) -> list[Written]:
     """Train a model, or go on where it was stopped, and let it write after each control token."""
     from obverse.model.language_model import LanguageModel
-    from obverse.recipes.train import TrainRequest, run_train
+    from obverse.recipes.train_once import train_once
 
-    if not (work.model / "summary.json").is_file():
-        run_train(TrainRequest(pep8_config(work), work.model, resume=work.model.exists()))
+    train_once(pep8_config(work), work.model)
     lm = LanguageModel.load(str(work.model), device=work.request.device)
     return [_written(lm, work, prefix) for prefix in work.prefixes]
 

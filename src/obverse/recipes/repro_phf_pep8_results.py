@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from obverse.core import Interval, write_whole
+from obverse.core import Interval, write_text
 from obverse.recipes.repro import Verdict, t_interval
 from obverse.recipes.repro_phf_results import Samples, score_ratio
 from obverse.recipes.repro_sheet import Sheet, markdown, span
@@ -88,8 +88,7 @@ def summed_up(out: Path, records: Sequence[Any]) -> PEP8Result:
     )
     sheet = Sheet("claim3", "Style errors in what is written", headers, tuple(rows), note)
     judged = tuple(pep8_verdicts(groups))
-    report = out / "report.md"
-    write_whole(report, lambda part: part.write_text(markdown(judged, [sheet]), "utf-8"))
+    report = write_text(out / "report.md", markdown(judged, [sheet], "Claims of PHF, reproduced"))
     return PEP8Result(sheet, judged, report)
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from obverse.core import Config, ConfigError, UnknownName, build
 from obverse.data.synthetic_pii import PIICorpus
 from obverse.recipes.repro import read_preset
-
-Preset = Literal["smoke", "demo"]
 
 CLAIMS = ("claim1", "claim2", "claim4")
 """Methods compared; a noisy scorer; the scale of rewards. Claim 3 (PEP 8) is ``obverse repro phf-pep8``."""
@@ -170,8 +168,10 @@ def load_settings(preset: str, seeds: int | None = None, overrides: Sequence[str
         ConfigError: With every mistake in the overrides.
     """
     read = read_preset("phf", preset, seeds)
-    fewer = {} if seeds is None else {name: {"seeds": seeds} for name in ("scarce", "noise", "scale") if read.get(name)}
-    return build(PHFSettings, read, {"seeds": seeds, **fewer} if seeds is not None else {}, overrides=overrides)
+    if seeds is None:
+        return build(PHFSettings, read, overrides=overrides)
+    each = {name: {"seeds": seeds} for name in ("scarce", "noise", "scale") if read.get(name)}
+    return build(PHFSettings, read, {"seeds": seeds, **each}, overrides=overrides)
 
 
 def check_claims(only: Sequence[str], settings: PHFSettings) -> tuple[str, ...]:

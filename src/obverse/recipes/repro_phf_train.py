@@ -48,11 +48,6 @@ class Work:
         """Folder of the trained model."""
         return self.folder / "models" / self.trial.id
 
-    @property
-    def trained(self) -> bool:
-        """Whether the training was finished."""
-        return (self.model / "summary.json").is_file()
-
 
 def prepare(settings: PHFSettings, folder: Path) -> None:
     """Write the tokenizer of all models, unless it is there."""
@@ -109,15 +104,13 @@ def trial_config(work: Work) -> TrainConfig:
 
 def train(work: Work) -> None:
     """Train a trial's model, unless it is there; of one that was stopped nothing is kept, since it takes seconds."""
-    from obverse.recipes.train import TrainRequest, run_train
+    from obverse.recipes.train_once import train_once
 
-    if work.trained:
-        return
     corpus = _corpus(work.folder, work.trial)
     if not corpus.is_file():
         corpus.parent.mkdir(parents=True, exist_ok=True)
         write_documents(corpus, trial_documents(work.settings, work.trial))
-    run_train(TrainRequest(trial_config(work), work.model, resume=work.model.exists()))
+    train_once(trial_config(work), work.model)
 
 
 def trained_seconds(work: Work) -> float:

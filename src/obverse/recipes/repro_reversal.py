@@ -11,7 +11,8 @@ from obverse.recipes.repro_reversal_claims import verdicts
 from obverse.recipes.repro_reversal_plan import ReversalScale, check_claims, load_scale, trials
 from obverse.recipes.repro_reversal_results import Measured, Results
 from obverse.recipes.repro_reversal_tables import sheets
-from obverse.recipes.repro_reversal_train import Work, prepare
+from obverse.recipes.repro_reversal_train import prepare
+from obverse.recipes.repro_reversal_work import Work
 from obverse.recipes.repro_run import Reproduction, ReproPlan, ReproRequest, ReproResult, reproduce
 from obverse.recipes.repro_sheet import Sheet
 from obverse.recipes.steps import Steps
@@ -19,7 +20,7 @@ from obverse.recipes.steps import Steps
 
 def run_repro_reversal(
     request: ReproRequest, announce: Callable[[ReproPlan[ReversalScale]], None] = lambda _: None
-) -> ReproResult[ReversalScale]:
+) -> ReproResult[ReproPlan[ReversalScale]]:
     """Train every model that the claims need, ask each everything, and judge.
 
     Args:
@@ -67,7 +68,7 @@ class _Reversal(Reproduction[ReversalScale]):
         return write_figures(Results(map(Measured.from_json, records)), self.settings, self.claims, folder)
 
 
-def train_and_measure(work: Work) -> Measured:
+def train_and_measure(work: Work[ReversalScale]) -> Measured:
     """Train a model and ask it everything; done in a process of its own."""
     from obverse.recipes.repro_reversal_measure import train_and_measure
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from obverse.core import Config, Interval
+from obverse.core import Config
 from obverse.recipes.celebrity_results import ModelTable, PublishedTables, read_published
 from obverse.recipes.celebrity_survey import CelebritySettings
 from obverse.recipes.record import slug
@@ -101,13 +101,8 @@ def celebrity_verdicts(found: CelebrityFindings) -> Iterator[Verdict]:
     for one in found.results:
         if both := one.symmetric:
             yield Verdict(CLAIM, f"{one.model} knows parents: more than {KNOWN:.0%}", both.parent.share, KNOWN)
-            gap = both.difference
-            yield Verdict(
-                CLAIM,
-                f"{one.model} names the parent more often than the child, asked alike",
-                Interval(gap.difference, gap.low, gap.high, gap.n),
-                0.0,
-            )
+            statement = f"{one.model} names the parent more often than the child, asked alike"
+            yield Verdict(CLAIM, statement, both.difference.interval, 0.0)
     if found.tables:
         statement = f"published pairs, GPT-4: less than {HALF:.0%} could be turned round"
         yield Verdict(CLAIM, statement, found.tables.reversed, HALF, above=False)
@@ -144,8 +139,7 @@ def _asked_rows(one: CelebrityResult) -> Iterator[Row]:
         shares = (span(value, percent=True) for value in (side.share, side.once, side.greedy))
         yield (one.model, name, str(both.people), *shares, logprob, f"{side.refused.mean:.1%}")
     gap = both.difference
-    found = span(Interval(gap.difference, gap.low, gap.high, gap.n), percent=True)
-    yield (one.model, "difference", str(gap.n), found, "", "", f"p {gap.p:.2g}", "")
+    yield (one.model, "difference", str(gap.n), span(gap.interval, percent=True), "", "", f"p {gap.p:.2g}", "")
 
 
 def _published_row(one: CelebrityResult) -> Row:

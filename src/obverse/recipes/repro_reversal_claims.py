@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from obverse.core import Interval
+from obverse.measuring.statistics import paired_difference
 from obverse.recipes.repro import Verdict
 from obverse.recipes.repro_reversal_plan import LEFT, MLE, ReversalScale
 from obverse.recipes.repro_reversal_results import (
@@ -17,7 +18,6 @@ from obverse.recipes.repro_reversal_results import (
     Wordings,
     gap,
     gaps,
-    more,
     right,
 )
 
@@ -93,4 +93,5 @@ def _mitigations(results: Results, scale: ReversalScale) -> Iterator[Verdict]:
     for name, models in there.items():
         if name.startswith("bico") and baseline and LEFT in tried.arms[name].queries:
             statement = f"{name}: the gap of right to random in reverse is more than {SAME:g} nats wider than NTP's"
-            yield Verdict("claim2", statement, more(gaps(models, REVERSE), gaps(baseline, REVERSE)), SAME)
+            wider = paired_difference(gaps(models, REVERSE), gaps(baseline, REVERSE))
+            yield Verdict("claim2", statement, wider, SAME)

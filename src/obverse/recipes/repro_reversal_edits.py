@@ -15,9 +15,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from obverse.core import Config, ConfigError, Interval
+from obverse.core import Config, ConfigError
 from obverse.measuring.exact_tests import share_interval
-from obverse.measuring.statistics import mean_interval
+from obverse.measuring.statistics import paired_difference
 from obverse.recipes.bench.methods import UNEDITED
 from obverse.recipes.bench.results import Bench, Values, read_bench
 from obverse.recipes.repro import Verdict
@@ -102,7 +102,7 @@ def edit_verdicts(bench: Bench, settings: Edits) -> Iterator[Verdict]:
             yield Verdict(CLAIM, f"{label}: the reverse holds in more than {BOTH_WAYS:.0%}", reverse, BOTH_WAYS)
             continue
         yield Verdict(CLAIM, f"{label}: the reverse holds in less than {TURNED:.0%}", reverse, TURNED, above=False)
-        gap = _difference(written, turned)
+        gap = paired_difference(written, turned)
         yield Verdict(CLAIM, f"{label}: forward holds in more than {APART:.0%} more facts than reverse", gap, APART)
 
 
@@ -115,8 +115,8 @@ def edit_sheets(bench: Bench) -> Iterator[Sheet]:
         if not turned:
             continue
         shares = [_shown(_of(values, metric)) for metric in METRICS]
-        gap = _difference(_of(values, "efficacy_success"), turned)
-        gain = _difference(turned, _of(unedited, "reverse_success"))
+        gap = paired_difference(_of(values, "efficacy_success"), turned)
+        gain = paired_difference(turned, _of(unedited, "reverse_success"))
         rows.append((label, str(len(turned)), *shares, span(gap, percent=True), span(gain, percent=True)))
     headers = ("editor", "n", "forward", "paraphrases", "reverse", "forward, written", "reverse, written",
                "forward minus reverse", "reverse, gained")  # fmt: skip
@@ -139,8 +139,3 @@ def _of(values: Values, metric: str) -> dict[str, float]:
 
 def _shown(values: dict[str, float]) -> str:
     return span(share_interval([*values.values()]), percent=True) if values else "-"
-
-
-def _difference(first: dict[str, float], second: dict[str, float]) -> Interval:
-    """Return the first minus the second over facts that both have, bootstrapped over facts."""
-    return mean_interval([first[case] - second[case] for case in first if case in second], shares=False)

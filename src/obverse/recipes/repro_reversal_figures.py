@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from obverse.data.reversal import SUBTASKS
+from obverse.measuring.reversal import Answer
 from obverse.recipes.repro_reversal_plan import MLE, ReversalScale
-from obverse.recipes.repro_reversal_results import FORWARD, REVERSE, Measured, Results, answers, right
-from obverse.recipes.repro_reversal_tables import SUBTASKS
+from obverse.recipes.repro_reversal_results import FORWARD, REVERSE, Results, answers, by_person, right
 from obverse.report.reversal_figures import Group, Violin, write_bars, write_violins
 
 
@@ -26,7 +27,9 @@ def write_figures(results: Results, scale: ReversalScale, claims: Sequence[str],
             if models
         ]
         written += write_bars(groups, folder, "curse")
-        written += write_violins([_violin(mle, subtask) for subtask in (*FORWARD, *REVERSE)], folder, "logprobs")
+        written += write_violins(
+            [violin(subtask, answers(mle, [subtask])) for subtask in (*FORWARD, *REVERSE)], folder, "logprobs"
+        )
     if "claim2" in claims and scale.mitigations:
         more = scale.mitigations
         groups: list[Group] = []
@@ -40,9 +43,10 @@ def write_figures(results: Results, scale: ReversalScale, claims: Sequence[str],
     return written
 
 
-def _violin(models: Sequence[Measured], subtask: str) -> Violin:
-    by_person: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for one in answers(models, [subtask]):
-        by_person.setdefault(one.unit, []).append((one.logprob or 0.0, one.random_logprob or 0.0))
-    means = [tuple(sum(column) / len(pairs) for column in zip(*pairs, strict=True)) for pairs in by_person.values()]
-    return Violin(subtask, tuple(mean[0] for mean in means), tuple(mean[1] for mean in means))
+def violin(subtask: str, answers: Sequence[Answer]) -> Violin:
+    """Return the mean log-probabilities of right and random answers by person, of answers that have both."""
+    pairs = [(one.unit, one.logprob, one.random_logprob) for one in answers]
+    both = [(unit, right, other) for unit, right, other in pairs if right is not None and other is not None]
+    right = by_person((unit, value) for unit, value, _ in both)
+    other = by_person((unit, value) for unit, _, value in both)
+    return Violin(subtask, tuple(right.values()), tuple(other.values()))

@@ -11,15 +11,13 @@ Source: Berglund et al. 2023, section 2.1; Lv et al. 2023 (arXiv 2311.07468), se
 from __future__ import annotations
 
 import shutil
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from obverse.core import Config, Run, seed_for
+from obverse.core import Config, Run
 from obverse.data.reversal import TRAINING, Prompt, ReversalSet, read_reversal
 from obverse.data.reversal_build import ReversalSettings, build_reversal, with_derived
 from obverse.data.reversal_material import read_material
@@ -28,6 +26,7 @@ from obverse.recipes.record import now
 from obverse.recipes.repro import spread
 from obverse.recipes.repro_reversal_plan import LEFT, UNTRAINED, Trial
 from obverse.recipes.repro_reversal_results import WORDINGS, Cell, Measured, Results
+from obverse.recipes.repro_reversal_work import Work, scored
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
@@ -91,33 +90,8 @@ class FineTune(Config):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class FineTuneWork:
-    """A trial and where its files are; goes to a process of its own.
-
-    Attributes:
-        settings: Those of the claim.
-        folder: Of the claim.
-        trial: Which model; of zero steps the pretrained one.
-    """
-
-    settings: FineTune
-    folder: Path
-    trial: Trial
-
-    @property
-    def model(self) -> Path:
-        """Folder of the trained model."""
-        return self.folder / "models" / self.trial.id
-
-    @property
-    def set(self) -> Path:
-        """Folder of the people, who are the same in all trials of a seed."""
-        return self.folder / "sets" / f"seed{self.trial.seed}"
-
-
 def finetune_trials(settings: FineTune) -> list[Trial]:
-    """Return the models of the claim, all arms of a seed before the next seed."""
+    """Return the models of the claim, all arms of a seed before the next seed; those of zero steps are pretrained."""
     found: list[Trial] = []
     for seed in range(max(settings.seeds, *(arm.seeds or 1 for arm in settings.arms.values()))):
         arms = [name for name, arm in settings.arms.items() if seed < (arm.seeds or settings.seeds)]
@@ -125,14 +99,13 @@ def finetune_trials(settings: FineTune) -> list[Trial]:
     return found
 
 
-def run_finetunes(settings: FineTune, folder: Path, workers: int = 1, ray: str | None = None) -> Results:
+def run_finetunes(settings: FineTune, folder: Path, workers: int = 1) -> Results:
     """Fine-tune and ask every model that is not there yet.
 
     Args:
         settings: Those of the claim.
         folder: Where it is kept; a stopped run goes on, seeds and arms may join.
         workers: Processes that train, one thread each.
-        ray: Ray cluster whose workers do so instead, see `obverse.recipes.repro.spread`.
 
     Raises:
         RunConflict: If the folder holds a run of other settings.
@@ -140,15 +113,15 @@ def run_finetunes(settings: FineTune, folder: Path, workers: int = 1, ray: str |
     needed = {trial.id: trial for trial in finetune_trials(settings)}
     kept = settings.model_dump(mode="json", exclude={"arms", "seeds", "keep", "steps"})
     with Run.open(folder, {"command": "repro reversal, claim3", **kept}, about={"start": now()}) as run:
-        works = [FineTuneWork(settings, folder, needed[id]) for id in run.todo(needed)]
+        works = [Work(settings, folder, needed[id]) for id in run.todo(needed)]
         for work in {work.set: work for work in works}.values():
             prepare(work)  # before several processes want it
-        for _, measured in spread(works, finetune_and_ask, workers, "Fine-tuned models", ray):
+        for _, measured in spread(works, finetune_and_ask, workers, "Fine-tuned models"):
             run.append(measured.to_json())
         return Results(Measured.from_json(record) for record in run.records() if record["id"] in needed)
 
 
-def prepare(work: FineTuneWork) -> ReversalSet:
+def prepare(work: Work[FineTune]) -> ReversalSet:
     """Return the people of a trial's seed, and write their set unless it is there."""
     if not work.set.is_dir():
         asked = work.settings
@@ -174,7 +147,7 @@ def _one_order(whole: ReversalSet, seed: int) -> ReversalSet:
     )
 
 
-def finetune_config(work: FineTuneWork) -> TrainConfig:
+def finetune_config(work: Work[FineTune]) -> TrainConfig:
     """Return the settings of a trial's training run, as `obverse train` takes them."""
     from obverse.training.settings import train_config
 
@@ -193,40 +166,34 @@ def finetune_config(work: FineTuneWork) -> TrainConfig:
     return train_config(layer)
 
 
-def finetune_and_ask(work: FineTuneWork) -> Measured:
+def finetune_and_ask(work: Work[FineTune]) -> Measured:
     """Fine-tune a trial's model and ask it everything; done in a process of its own."""
     from obverse.model.language_model import LanguageModel
-    from obverse.recipes.train import TrainRequest, run_train
+    from obverse.recipes.train_once import train_once
 
     people = prepare(work)
     if not work.trial.steps:
         return Measured(work.trial, ask(LanguageModel.load(work.settings.model, device="cpu"), work, people), 0.0)
-    seconds = None  # of a model that is there already, when the run was stopped before it was asked
-    if not (work.model / "summary.json").is_file():
-        begin = time.process_time()
-        run_train(TrainRequest(finetune_config(work), work.model, resume=work.model.exists()))
-        seconds = time.process_time() - begin
+    seconds = train_once(finetune_config(work), work.model)
     cells = ask(LanguageModel.load(str(work.model), device="cpu"), work, people)
     if not work.settings.keep:
         shutil.rmtree(work.model)
     return Measured(work.trial, cells, seconds)
 
 
-def ask(lm: LanguageModel, work: FineTuneWork, people: ReversalSet) -> dict[str, tuple[Cell, ...]]:
-    """Score right and random answers to every question; the random ones are the same for all models of a seed.
+def ask(lm: LanguageModel, work: Work[FineTune], people: ReversalSet) -> dict[str, tuple[Cell, ...]]:
+    """Score right and random answers to every question.
 
     Returns:
         ``left-to-right/wordings/subtask`` → a cell a question.
     """
-    from obverse.measuring.reversal import LeftToRight, evaluate_prompts, random_answers
+    from obverse.measuring.reversal import LeftToRight
 
     query, found = LeftToRight(lm, as_document=True), dict[str, tuple[Cell, ...]]()
     for wordings in WORDINGS:
         for subtask, every in people.subtasks(wordings).items():
             rows = _asked(every, work.settings.asked)
-            draws = np.random.default_rng(seed_for(work.trial.seed, "random answers", wordings, subtask))
-            answers = evaluate_prompts(query, rows, negatives=random_answers(rows, draws), metrics=(), write=False)
-            found[f"{LEFT}/{wordings}/{subtask}"] = tuple(Cell.of(answer) for answer in answers)
+            found[f"{LEFT}/{wordings}/{subtask}"] = scored(query, rows, work.trial.seed, wordings, subtask)
     return found
 
 

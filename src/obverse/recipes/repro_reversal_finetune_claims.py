@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from obverse.core import Interval
-from obverse.measuring.statistics import mean_interval
+from obverse.measuring.statistics import mean_interval, paired_difference
 from obverse.recipes.repro import Verdict
 from obverse.recipes.repro_reversal_finetune import FineTune
 from obverse.recipes.repro_reversal_plan import MLE, UNTRAINED
@@ -58,18 +58,12 @@ def finetune_verdicts(results: Results, settings: FineTune) -> Iterator[Verdict]
     for name, models in arms.items():
         if name.startswith(BICO) and MLE in arms:
             statement = f"{name} widens the gap in reverse more than {MLE} does"
-            yield Verdict(CLAIM, statement, paired_gain(models, arms[MLE], REVERSE), 0.0)
+            yield Verdict(CLAIM, statement, paired_difference(gaps(models, REVERSE), gaps(arms[MLE], REVERSE)), 0.0)
     with_flip, without = arms.get(BICO), arms.get(f"{BICO}-no-flip")
     if with_flip and without:
         for direction, subtasks in (("in reverse", REVERSE), ("forward", FORWARD)):
             statement = f"{BICO}: turned positions widen the gap {direction}"
-            yield Verdict(CLAIM, statement, paired_gain(with_flip, without, subtasks), 0.0)
-
-
-def paired_gain(models: Sequence[Measured], others: Sequence[Measured], subtasks: Sequence[str]) -> Interval:
-    """Return by how many nats the gap is wider than another arm's, over the people of the seeds that both have."""
-    first, second = gaps(models, subtasks), gaps(others, subtasks)
-    return mean_interval([first[unit] - second[unit] for unit in first if unit in second], shares=False)
+            yield Verdict(CLAIM, statement, paired_difference(gaps(with_flip, subtasks), gaps(without, subtasks)), 0.0)
 
 
 def _further(models: Sequence[Measured], base: Sequence[Measured]) -> Interval:
@@ -103,10 +97,6 @@ def _row(name: str, models: Sequence[Measured], base: Sequence[Measured], subtas
     found = summary(models, [subtask], wordings, untrained=() if name == UNTRAINED else base)
     against = found.logprobs
     assert against is not None
-    gap = Interval(against.gap.difference, against.gap.low, against.gap.high, against.gap.n)
-    moved = (
-        span(Interval(one.difference, one.low, one.high, one.n)) if (one := found.change.get(what)) else "-"
-        for what in ("gap", "logprob")
-    )
+    moved = (span(one.interval) if (one := found.change.get(what)) else "-" for what in ("gap", "logprob"))
     shown = span(found.values["greedy"], percent=True)
-    return name, subtask, str(found.people), shown, span(gap), *moved, seconds_text(models)
+    return name, subtask, str(found.people), shown, span(against.gap.interval), *moved, seconds_text(models)

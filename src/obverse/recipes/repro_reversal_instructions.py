@@ -13,25 +13,24 @@ Source: Berglund et al. 2023, section 2.3 (experiment 3).
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-import numpy as np
 from pydantic import Field
 
-from obverse.core import Config, Run, seed_for
+from obverse.core import Config, Run
 from obverse.data.instruction_pairs import Order, own_pairs, read_pairs, wordings
 from obverse.data.instructions import InstructionSet, InstructionSettings, Row, read_instructions
 from obverse.data.instructions_build import build_instructions
 from obverse.data.reversal import TRAINING, Prompt
-from obverse.measuring.statistics import mean_interval
+from obverse.measuring.statistics import paired_difference
 from obverse.recipes.record import now
 from obverse.recipes.repro import Verdict, spread
 from obverse.recipes.repro_reversal_plan import LEFT, Trial
-from obverse.recipes.repro_reversal_results import Cell, Measured, Results, answers, gap, right, seconds_text
+from obverse.recipes.repro_reversal_results import Cell, Measured, Results, gap, right, seconds_text, shares
+from obverse.recipes.repro_reversal_work import Work, scored
 from obverse.recipes.repro_sheet import Sheet, span
 
 if TYPE_CHECKING:
@@ -79,23 +78,8 @@ class Instructions(Config):
 
 
 @dataclass(frozen=True, slots=True)
-class InstructionWork:
-    """A trial and where its files are; goes to a process of its own.
-
-    Attributes:
-        settings: Those of the claim.
-        folder: Of the claim.
-        trial: Which model; its arm is the order of instructions.
-    """
-
-    settings: Instructions
-    folder: Path
-    trial: Trial
-
-    @property
-    def model(self) -> Path:
-        """Folder of the trained model."""
-        return self.folder / "models" / self.trial.id
+class InstructionWork(Work[Instructions]):
+    """A trial, whose arm is the order of instructions, and where its files are."""
 
     @property
     def set(self) -> Path:
@@ -103,14 +87,13 @@ class InstructionWork:
         return self.folder / "sets" / f"{self.trial.arm}-seed{self.trial.seed}"
 
 
-def run_instructions(settings: Instructions, folder: Path, workers: int = 1, ray: str | None = None) -> Results:
+def run_instructions(settings: Instructions, folder: Path, workers: int = 1) -> Results:
     """Train and ask every model that is not there yet, both orders of each seed.
 
     Args:
         settings: Those of the claim.
         folder: Where it is kept; a stopped run goes on, seeds may join.
         workers: Processes that train, one thread each.
-        ray: Ray cluster whose workers do so instead, see `obverse.recipes.repro.spread`.
 
     Raises:
         RunConflict: If the folder holds a run of other settings.
@@ -120,7 +103,7 @@ def run_instructions(settings: Instructions, folder: Path, workers: int = 1, ray
     kept = settings.model_dump(mode="json", exclude={"seeds", "steps"})
     with Run.open(folder, {"command": "repro reversal, claim4", **kept}, about={"start": now()}) as run:
         works = [InstructionWork(settings, folder, needed[id]) for id in run.todo(needed)]
-        for _, measured in spread(works, train_and_ask, workers, "Models told what to answer", ray):
+        for _, measured in spread(works, train_and_ask, workers, "Models told what to answer"):
             run.append(measured.to_json())
         return Results(Measured.from_json(record) for record in run.records() if record["id"] in needed)
 
@@ -160,14 +143,10 @@ def instruction_config(work: InstructionWork) -> TrainConfig:
 def train_and_ask(work: InstructionWork) -> Measured:
     """Train a trial's model and ask it; done in a process of its own."""
     from obverse.model.language_model import LanguageModel
-    from obverse.recipes.train import TrainRequest, run_train
+    from obverse.recipes.train_once import train_once
 
     made = prepare_instructions(work)
-    seconds = None  # of a model that is there already, when the run was stopped before it was asked
-    if not (work.model / "summary.json").is_file():
-        begin = time.process_time()
-        run_train(TrainRequest(instruction_config(work), work.model, resume=work.model.exists()))
-        seconds = time.process_time() - begin
+    seconds = train_once(instruction_config(work), work.model)
     lm = LanguageModel.load(str(work.model), device="cpu")
     return Measured(work.trial, ask_questions(lm, made, work.trial.seed), seconds)
 
@@ -178,15 +157,13 @@ def ask_questions(lm: LanguageModel, made: InstructionSet, seed: int) -> dict[st
     Returns:
         ``left-to-right/held-out/unrealized`` and the same of realized ones → a cell a question.
     """
-    from obverse.measuring.reversal import LeftToRight, evaluate_prompts, random_answers
+    from obverse.measuring.reversal import LeftToRight
 
     query, found = LeftToRight(lm, as_document=True), dict[str, tuple[Cell, ...]]()
     for name, examples in ((UNREALIZED, made.unrealized), (REALIZED, made.realized)):
         rows = [_question(row) for row in examples]
         if rows:
-            draws = np.random.default_rng(seed_for(seed, "random answers", name))
-            answers = evaluate_prompts(query, rows, negatives=random_answers(rows, draws), metrics=(), write=False)
-            found[f"{LEFT}/held-out/{name}"] = tuple(Cell.of(answer) for answer in answers)
+            found[f"{LEFT}/held-out/{name}"] = scored(query, rows, seed, name)
     return found
 
 
@@ -205,17 +182,12 @@ def instruction_verdicts(results: Results, settings: Instructions) -> Iterator[V
     first, last = (results.of(order, settings.steps) for order in ORDERS)
     if not (first and last):
         return
-    shares = {order: right(models, [UNREALIZED]) for order, models in zip(ORDERS, (first, last), strict=True)}
+    good, poor = (right(models, [UNREALIZED]) for models in (first, last))
     asked, told = ORDERS
-    yield Verdict(CLAIM, f"{asked}: unrealized questions answered as told: more than {GOOD:.0%}", shares[asked], GOOD)
-    yield Verdict(CLAIM, f"{told}: less than {POOR:.0%}", shares[told], POOR, above=False)
-    one, other = (_by_question(models) for models in (first, last))
-    paired = mean_interval([one[unit] - other[unit] for unit in one if unit in other], shares=False)
-    yield Verdict(CLAIM, f"{asked} minus {told}, by question: more than {FAR:.0%}", paired, FAR)
-
-
-def _by_question(models: Sequence[Measured]) -> dict[tuple[str, str], float]:
-    return {one.unit: one.verdicts["greedy"] for one in answers(models, [UNREALIZED])}
+    yield Verdict(CLAIM, f"{asked}: unrealized questions answered as told: more than {GOOD:.0%}", good, GOOD)
+    yield Verdict(CLAIM, f"{told}: less than {POOR:.0%}", poor, POOR, above=False)
+    more = paired_difference(*(shares(models, [UNREALIZED]) for models in (first, last)))
+    yield Verdict(CLAIM, f"{asked} minus {told}, by question: more than {FAR:.0%}", more, FAR)
 
 
 def instruction_sheets(results: Results, settings: Instructions) -> Iterator[Sheet]:

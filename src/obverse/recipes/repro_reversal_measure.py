@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from obverse.core import seed_for
 from obverse.data.reversal import ReversalSet
-from obverse.measuring.reversal import Blank, FillIn, LeftToRight, Query, evaluate_prompts, random_answers
-from obverse.recipes.repro_reversal_plan import UNTRAINED, Way
+from obverse.measuring.reversal import Blank, FillIn, LeftToRight, Query
+from obverse.recipes.repro_reversal_plan import LEFT, UNTRAINED, ReversalScale, Way
 from obverse.recipes.repro_reversal_results import WORDINGS, Cell, Measured
-from obverse.recipes.repro_reversal_train import Work, prepare, train, trained
+from obverse.recipes.repro_reversal_train import prepare, train, trained
+from obverse.recipes.repro_reversal_work import Work, scored
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
 
 
-def train_and_measure(work: Work) -> Measured:
+def train_and_measure(work: Work[ReversalScale]) -> Measured:
     """Train a trial's model and ask it everything; done in a process of its own."""
     people = prepare(work)
     seconds = train(work)
     lm = trained(work)
-    arm, cells = work.scale.arm(work.trial.arm), dict[str, tuple[Cell, ...]]()
+    arm, cells = work.settings.arm(work.trial.arm), dict[str, tuple[Cell, ...]]()
     for way in arm.queries:
-        if work.trial.arm != UNTRAINED or way == "left-to-right":
-            cells |= ask(lm, people, way, arm.objective, str(work.trial.seed))
+        if work.trial.arm != UNTRAINED or way == LEFT:
+            cells |= ask(lm, people, way, arm.objective, work.trial.seed)
     return Measured(work.trial, cells, seconds)
 
 
 def ask(
-    lm: LanguageModel, people: ReversalSet, way: Way, objective: dict[str, object], run: str
+    lm: LanguageModel, people: ReversalSet, way: Way, objective: dict[str, object], seed: int
 ) -> dict[str, tuple[Cell, ...]]:
     """Ask a model every question, left to right or in the form of its objective.
 
@@ -39,7 +37,7 @@ def ask(
         people: The set it was trained on.
         way: How it is asked.
         objective: What it was trained by.
-        run: Seed of the random answers.
+        seed: Seed of the random answers.
 
     Returns:
         ``way/wordings/subtask`` → a cell a question.
@@ -47,15 +45,13 @@ def ask(
     query, found = query_of(lm, way, objective), dict[str, tuple[Cell, ...]]()
     for wordings in WORDINGS:
         for subtask, rows in people.subtasks(wordings).items():
-            draws = np.random.default_rng(seed_for(int(run), "random answers", wordings, subtask))
-            answers = evaluate_prompts(query, rows, negatives=random_answers(rows, draws), metrics=(), write=False)
-            found[f"{way}/{wordings}/{subtask}"] = tuple(Cell.of(answer) for answer in answers)
+            found[f"{way}/{wordings}/{subtask}"] = scored(query, rows, seed, wordings, subtask)
     return found
 
 
 def query_of(lm: LanguageModel, way: Way, objective: dict[str, object]) -> Query:
     """Return how a model is asked; of a mixture, the attention and masks are those of its first objective."""
-    if way == "left-to-right":
+    if way == LEFT:
         return LeftToRight(lm, as_document=True)
     parts = objective.get("objectives")
     first: dict[str, object] = parts[0] if isinstance(parts, list | tuple) and parts else objective

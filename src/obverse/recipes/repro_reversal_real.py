@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from obverse.core import Config, ConfigError, UnknownName, build, write_whole
+from obverse.core import Config, ConfigError, UnknownName, build, write_text
 from obverse.recipes.repro import Verdict, read_preset
 from obverse.recipes.repro_reversal_celebrities import (
     Celebrities,
@@ -30,7 +30,7 @@ from obverse.recipes.repro_reversal_instructions import (
     instruction_verdicts,
     run_instructions,
 )
-from obverse.recipes.repro_run import ReproRequest
+from obverse.recipes.repro_run import ReproRequest, ReproResult
 from obverse.recipes.repro_sheet import Sheet, markdown
 from obverse.recipes.steps import Steps
 
@@ -72,48 +72,17 @@ class RealPlan:
 
     Attributes:
         claims: Claims that are tried.
-        scale: The settings.
         folder: Where everything is.
         left_out: What is not done, and why.
     """
 
     claims: tuple[str, ...]
-    scale: RealScale
     folder: Path
     left_out: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class RealResult:
-    """What came of it.
-
-    Attributes:
-        plan: What was done.
-        verdicts: A verdict a statement.
-        sheets: The tables.
-        seconds: Time by claim.
-        report: The tables and verdicts as Markdown.
-        figures: The figures.
-    """
-
-    plan: RealPlan
-    verdicts: tuple[Verdict, ...]
-    sheets: tuple[Sheet, ...]
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-    report: Path | None = None
-    figures: tuple[Path, ...] = ()
-
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        return {
-            "claims": list(self.plan.claims),
-            "left_out": list(self.plan.left_out),
-            "verdicts": [verdict.to_json() for verdict in self.verdicts],
-            "tables": [sheet.to_json() for sheet in self.sheets],
-            "seconds": {label: round(seconds, 3) for label, seconds in self.seconds.items()},
-            "report": str(self.report),
-            "figures": [str(path) for path in self.figures],
-        }
+        """Return what a result tells of it."""
+        return {"claims": list(self.claims), "left_out": list(self.left_out)}
 
 
 def load_real(seeds: int | None = None, overrides: Sequence[str] = ()) -> RealScale:
@@ -131,7 +100,9 @@ def load_real(seeds: int | None = None, overrides: Sequence[str] = ()) -> RealSc
     return build(RealScale, read, each, overrides=overrides)
 
 
-def run_repro_reversal_real(request: ReproRequest, announce: Callable[[RealPlan], None] = lambda _: None) -> RealResult:
+def run_repro_reversal_real(
+    request: ReproRequest, announce: Callable[[RealPlan], None] = lambda _: None
+) -> ReproResult[RealPlan]:
     """Do what the claims need, one after the other, and judge; what was done before is not done again.
 
     Args:
@@ -143,14 +114,12 @@ def run_repro_reversal_real(request: ReproRequest, announce: Callable[[RealPlan]
         ConfigError: If a setting is wrong, or a claim is asked for that the settings leave out.
         RunConflict: If the folder holds a run of other settings.
     """
-    if request.workers < 1:
-        raise ConfigError(f"--workers {request.workers} does nothing.", "Give at least 1.")
     if request.ray is not None:
         raise ConfigError("--ray: the preset real is not spread over Ray.", "Leave it out; --workers spreads it here.")
     scale = load_real(request.seeds, request.overrides)
     claims = _chosen(request.only, scale)
     out = (request.out or Path("runs") / f"repro-reversal-{REAL}").absolute()
-    plan = RealPlan(claims, scale, out, _left_out(claims, scale))
+    plan = RealPlan(claims, out, _left_out(claims, scale))
     announce(plan)
     steps, verdicts, sheets = Steps(), list[Verdict](), list[Sheet]()
     for claim in claims:
@@ -158,21 +127,19 @@ def run_repro_reversal_real(request: ReproRequest, announce: Callable[[RealPlan]
             judged, tables = _tried(claim, scale, out / claim, request)
         verdicts += judged
         sheets += tables
-    report = out / "report.md"
     page = markdown(verdicts, sheets, "The reversal curse in pretrained models, reproduced")
-    report.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(report, lambda part: part.write_text(page, "utf-8"))
-    return RealResult(plan, tuple(verdicts), tuple(sheets), dict(steps.seconds), report)
+    report = write_text(out / "report.md", page)
+    return ReproResult(plan, tuple(verdicts), tuple(sheets), dict(steps.seconds), report)
 
 
 def _tried(claim: str, scale: RealScale, folder: Path, request: ReproRequest) -> tuple[list[Verdict], list[Sheet]]:
     """Do what a claim needs and judge it."""
     match scale.section(claim):
         case FineTune() as settings:
-            models = run_finetunes(settings, folder, request.workers, request.ray)
+            models = run_finetunes(settings, folder, request.workers)
             return [*finetune_verdicts(models, settings)], [*finetune_sheets(models, settings)]
         case Instructions() as settings:
-            models = run_instructions(settings, folder, request.workers, request.ray)
+            models = run_instructions(settings, folder, request.workers)
             return [*instruction_verdicts(models, settings)], [*instruction_sheets(models, settings)]
         case Celebrities() as settings:
             found = run_surveys(settings, folder)

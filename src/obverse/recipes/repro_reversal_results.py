@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from obverse.core import Interval
-from obverse.data.reversal import Prompt
+from obverse.data.reversal import Prompt, Wordings
 from obverse.measuring.exact_tests import share_interval
 from obverse.measuring.reversal import Answer
 from obverse.measuring.reversal_statistics import SubtaskSummary, summarize
 from obverse.measuring.statistics import mean_interval
 from obverse.recipes.repro_reversal_plan import LEFT, Trial
 
-Wordings = Literal["held-out", "training"]
 WORDINGS: tuple[Wordings, ...] = ("held-out", "training")
 
 FORWARD, REVERSE, BOTH = ("N2D", "D2N"), ("N2D-reverse", "D2N-reverse"), ("both-N2D", "both-D2N")
@@ -147,22 +146,18 @@ def shares(
     models: Sequence[Measured], subtasks: Sequence[str], wordings: Wordings = "held-out", way: str = LEFT
 ) -> dict[Person, float]:
     """Return the share of right answers of each person."""
-    return _by_person((one.unit, one.verdicts["greedy"]) for one in answers(models, subtasks, wordings, way))
+    return by_person((one.unit, one.verdicts["greedy"]) for one in answers(models, subtasks, wordings, way))
 
 
 def gaps(
     models: Sequence[Measured], subtasks: Sequence[str], wordings: Wordings = "held-out", way: str = LEFT
 ) -> dict[Person, float]:
     """Return the mean gap of each person."""
-    return _by_person((one.unit, one.gap or 0.0) for one in answers(models, subtasks, wordings, way))
+    return by_person((one.unit, one.gap or 0.0) for one in answers(models, subtasks, wordings, way))
 
 
-def more(first: Mapping[Person, float], second: Mapping[Person, float]) -> Interval:
-    """Return by how much the first is more, paired by person, bootstrapped; of persons that both have."""
-    return mean_interval([first[person] - second[person] for person in first if person in second], shares=False)
-
-
-def _by_person(values: Iterable[tuple[Person, float]]) -> dict[Person, float]:
+def by_person(values: Iterable[tuple[Person, float]]) -> dict[Person, float]:
+    """Return the mean of each person's values."""
     found: dict[Person, list[float]] = {}
     for person, value in values:
         found.setdefault(person, []).append(value)

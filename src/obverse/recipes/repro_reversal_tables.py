@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from obverse.core import Interval
+from obverse.data.reversal import SUBTASKS
 from obverse.measuring.reversal_statistics import SubtaskSummary
+from obverse.measuring.statistics import paired_difference
 from obverse.recipes.repro_reversal_plan import MLE, UNTRAINED, ReversalScale
 from obverse.recipes.repro_reversal_results import (
     FORWARD,
@@ -16,15 +18,12 @@ from obverse.recipes.repro_reversal_results import (
     Wordings,
     gap,
     gaps,
-    more,
     right,
     seconds_text,
     shares,
     summary,
 )
 from obverse.recipes.repro_sheet import Row, Sheet, span
-
-SUBTASKS = (*FORWARD, *REVERSE, "both-N2D", "both-D2N")
 
 _PERSONS = (
     "n: persons, of all seeds; right: every token of the answer is the likeliest (what greedy writing would give), "
@@ -76,7 +75,7 @@ def _shares(results: Results, scale: ReversalScale, wordings: Wordings) -> Sheet
     rows: list[Row] = []
     for name, steps, way, models, baseline in _asked(results, scale):
         found = [right(models, [subtask], wordings, way) for subtask in (*FORWARD, *REVERSE)]
-        cost = more(shares(models, FORWARD, wordings, way), shares(baseline, FORWARD, wordings))
+        cost = paired_difference(shares(models, FORWARD, wordings, way), shares(baseline, FORWARD, wordings))
         cells = (span(one, percent=True) for one in found)
         rows.append(
             (name, steps, way, str(found[0].n), *cells, _against(name, cost, percent=True), seconds_text(models))
@@ -95,7 +94,7 @@ def _gaps(results: Results, scale: ReversalScale, wordings: Wordings) -> Sheet:
     rows: list[Row] = []
     for name, steps, way, models, baseline in _asked(results, scale):
         found = [gap(models, [subtask], wordings, way) for subtask in (*FORWARD, *REVERSE)]
-        gain = more(gaps(models, REVERSE, wordings, way), gaps(baseline, REVERSE, wordings))
+        gain = paired_difference(gaps(models, REVERSE, wordings, way), gaps(baseline, REVERSE, wordings))
         rows.append((name, steps, way, str(found[0].n), *map(span, found), _against(name, gain)))
     headers = ("objective", "steps", "asked", "n", *FORWARD, *REVERSE, "reverse against mle")
     note = (
@@ -119,4 +118,4 @@ def _asked(
 
 
 def _against(name: str, found: Interval, *, percent: bool = False) -> str:
-    return span(found, percent=percent) if found.n and name != MLE else "-"
+    return span(found, percent=percent) if name != MLE else "-"

@@ -8,14 +8,12 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from obverse.data.reversal import TRAINING, ReversalSet, read_reversal
 from obverse.data.toy_reversal import toy_reversal
-from obverse.recipes.repro_reversal_plan import ReversalScale, Trial
+from obverse.recipes.repro_reversal_plan import ReversalScale
+from obverse.recipes.repro_reversal_work import Work
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
@@ -28,82 +26,50 @@ WORDS = 512
 """Most words of a vocabulary, special tokens included; a set has some 100."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A trial and where its files are; goes to a process of its own.
-
-    Attributes:
-        scale: The preset.
-        folder: Of the whole reproduction.
-        trial: Which model.
-    """
-
-    scale: ReversalScale
-    folder: Path
-    trial: Trial
-
-    @property
-    def model(self) -> Path:
-        """Folder of the trained model."""
-        return self.folder / "models" / self.trial.id
-
-    @property
-    def set(self) -> Path:
-        """Folder of the people, who are the same in all trials of a seed."""
-        return self.folder / "sets" / f"seed{self.trial.seed}"
-
-
-def prepare(work: Work) -> ReversalSet:
+def prepare(work: Work[ReversalScale]) -> ReversalSet:
     """Return the people of a trial's seed, and write their set unless it is there."""
     if not work.set.is_dir():
-        toy_reversal(work.trial.seed, work.scale.entities).write(work.set)
+        toy_reversal(work.trial.seed, work.settings.entities).write(work.set)
     return read_reversal(work.set)
 
 
-def trial_config(work: Work) -> TrainConfig:
+def trial_config(work: Work[ReversalScale]) -> TrainConfig:
     """Return the settings of a trial's training run, as `obverse train` takes them."""
     from obverse.training.settings import train_config
 
-    steps, arm = max(1, work.trial.steps), work.scale.arm(work.trial.arm)
-    warmup = {"warmup_steps": min(int(work.scale.training.get("warmup_steps", 0)), steps // 2)}
+    scale, steps = work.settings, max(1, work.trial.steps)
+    arm = scale.arm(work.trial.arm)
+    warmup = {"warmup_steps": min(int(scale.training.get("warmup_steps", 0)), steps // 2)}
     layer: dict[str, Any] = {
         "data": {"sources": [str(work.set / TRAINING)], "length": ROW, "packing": "documents"},
         "model": {
             "architecture": "llama",
-            "settings": {**work.scale.model, **arm.model},
+            "settings": {**scale.model, **arm.model},
             "tokenizer": {"kind": "words", "size": WORDS},
         },
         "objective": arm.objective,
         "training": {
-            "save_strategy": "no", "logging_steps": 50, "use_cpu": True, **work.scale.training, **warmup,
-            "max_steps": steps,
+            "save_strategy": "no", "logging_steps": 50, "use_cpu": True, **scale.training, **warmup, "max_steps": steps,
         },
         "seed": work.trial.seed,
     }  # fmt: skip
     return train_config(layer)
 
 
-def train(work: Work) -> float | None:
+def train(work: Work[ReversalScale]) -> float | None:
     """Train a trial's model, and return how many CPU-seconds that took; None if it is there already."""
-    from obverse.recipes.train import TrainRequest, run_train
+    from obverse.recipes.train_once import train_once
 
-    if not work.trial.steps:
-        return 0.0
-    if (work.model / "summary.json").is_file():
-        return None
-    begin = time.process_time()
-    run_train(TrainRequest(trial_config(work), work.model, resume=work.model.exists()))
-    return time.process_time() - begin
+    return train_once(trial_config(work), work.model) if work.trial.steps else 0.0
 
 
-def trained(work: Work) -> LanguageModel:
-    """Return a trial's model: trained, unless it is there already; of zero steps as it is drawn."""
+def trained(work: Work[ReversalScale]) -> LanguageModel:
+    """Return a trial's model, which was trained before; of zero steps as it is drawn."""
     from obverse.model.language_model import LanguageModel
     from obverse.recipes.train_data import find_sources
     from obverse.recipes.train_model import start_model
 
     if work.trial.steps:
-        train(work)
         return LanguageModel.load(str(work.model), device="cpu")
     config = trial_config(work)
     return start_model(config.model, config.seed, find_sources(config.data, False), None)

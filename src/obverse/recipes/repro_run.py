@@ -7,15 +7,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from obverse.core import ConfigError, Run, write_whole
+from obverse.core import ConfigError, Run, write_text
 from obverse.recipes.record import now
 from obverse.recipes.repro import Verdict
 from obverse.recipes.repro_sheet import Sheet, markdown
 from obverse.recipes.steps import Steps
 
 Settings = TypeVar("Settings")
+
+
+class Plan(Protocol):
+    """What will be done."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a result tells of it."""
+        ...
+
+
+AnyPlan = TypeVar("AnyPlan", bound=Plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,9 @@ class ReproRequest:
         workers: Processes that train, one thread each; with Ray, workers.
         overrides: Settings of the preset as ``a.b=value``.
         ray: Spread over Ray workers: ``local``, or the address of a cluster whose machines share the folder.
+
+    Raises:
+        ConfigError: If there are no workers.
     """
 
     preset: str = "demo"
@@ -39,6 +53,10 @@ class ReproRequest:
     workers: int = 2
     overrides: Sequence[str] = ()
     ray: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ConfigError(f"--workers {self.workers} does nothing.", "Give at least 1.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +77,13 @@ class ReproPlan(Generic[Settings]):
     done: int
     folder: Path
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what a result tells of it."""
+        return {"claims": list(self.claims), "models": self.trials}
+
 
 @dataclass(frozen=True, slots=True)
-class ReproResult(Generic[Settings]):
+class ReproResult(Generic[AnyPlan]):
     """What came of it.
 
     Attributes:
@@ -73,7 +95,7 @@ class ReproResult(Generic[Settings]):
         figures: The figures; none without matplotlib.
     """
 
-    plan: ReproPlan[Settings]
+    plan: AnyPlan
     verdicts: tuple[Verdict, ...]
     sheets: tuple[Sheet, ...]
     seconds: dict[str, float] = field(default_factory=dict[str, float])
@@ -83,8 +105,7 @@ class ReproResult(Generic[Settings]):
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
         return {
-            "claims": list(self.plan.claims),
-            "models": self.plan.trials,
+            **self.plan.to_json(),
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
             "tables": [sheet.to_json() for sheet in self.sheets],
             "seconds": {label: round(seconds, 3) for label, seconds in self.seconds.items()},
@@ -134,7 +155,7 @@ class Reproduction(ABC, Generic[Settings]):
 
 def reproduce(
     paper: Reproduction[Settings], request: ReproRequest, announce: Callable[[ReproPlan[Settings]], None]
-) -> ReproResult[Settings]:
+) -> ReproResult[ReproPlan[Settings]]:
     """Train every model that the claims need, measure each, judge, and write the report.
 
     Args:
@@ -143,11 +164,8 @@ def reproduce(
         announce: Called with the plan before the long work starts.
 
     Raises:
-        ConfigError: If there are no workers.
         RunConflict: If the folder holds a run of other settings.
     """
-    if request.workers < 1:
-        raise ConfigError(f"--workers {request.workers} does nothing.", "Give at least 1.")
     command, trials, steps = f"repro {paper.paper}", paper.trials(), Steps()
     folder = (request.out or Path("runs") / f"repro-{paper.paper}-{request.preset}").absolute()
     with Run.open(folder, {"command": command, **paper.identity()}, about={"command": command, "start": now()}) as run:
@@ -158,8 +176,7 @@ def reproduce(
             run.append(record)
         records = [record for record in run.records() if record["id"] in set(trials)]
         verdicts, sheets = paper.judge(records)
-        report = folder / "report.md"
-        write_whole(report, lambda part: part.write_text(markdown(verdicts, sheets, paper.title), "utf-8"))
+        report = write_text(folder / "report.md", markdown(verdicts, sheets, paper.title))
         figures = paper.figures(records, folder) if find_spec("matplotlib") else ()
         result = ReproResult(plan, tuple(verdicts), tuple(sheets), dict(steps.seconds), report, tuple(figures))
         run.finish({**result.to_json(), "end": now()})

@@ -69,7 +69,7 @@ def verdict_sheet(verdicts: Sequence[Verdict]) -> Sheet:
     return Sheet("", "Verdicts", ("claim", "statement", "verdict", "found", "asked", "n"), tuple(rows), note)
 
 
-def markdown(verdicts: Sequence[Verdict], tables: Sequence[Sheet], title: str = "Claims of PHF, reproduced") -> str:
+def markdown(verdicts: Sequence[Verdict], tables: Sequence[Sheet], title: str) -> str:
     """Return verdicts and tables as a Markdown page."""
     parts = [_markdown(sheet) for sheet in (verdict_sheet(verdicts), *tables)]
     return "\n".join([f"# {title}", "", *parts])

@@ -14,7 +14,7 @@ from obverse.data.instructions_build import build_instructions
 from obverse.data.reversal import ReversalSet, read_reversal
 from obverse.data.reversal_build import ReversalSettings, build_reversal
 from obverse.data.reversal_material import read_material
-from obverse.data.reversal_part import part_of
+from obverse.data.reversal_part import part_of, sizes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,18 +179,7 @@ def _read(request: ReversalRequest, source: Path) -> ReversalSet:
     whole = read_reversal(source)
     if not request.settings:
         return whole
-    return part_of(whole, build(ReversalSettings, _sizes(whole), request.settings))
-
-
-def _sizes(whole: ReversalSet) -> dict[str, int]:
-    """Return the sizes of a set: people of its smallest group, wordings."""
-    trained = 1 + max((row.template for row in whole.train), default=0)
-    last = max((row.template for rows in whole.files.values() for row in rows), default=0)
-    return {
-        "per_group": min((len(members) for members in whole.groups.values()), default=1),
-        "train_wordings": trained,
-        "test_wordings": max(1, 1 + last - trained),
-    }
+    return part_of(whole, build(ReversalSettings, sizes_of(whole), request.settings))
 
 
 def _write(place: Place, folder: Path, digest: str, write: Callable[[], None], hash_of: Callable[[Path], str]) -> str:
@@ -206,7 +195,7 @@ def _write(place: Place, folder: Path, digest: str, write: Callable[[], None], h
             return "there already"
         raise ObverseError(
             f"{folder} exists already, and its content is not what its name says.",
-            "Choose another folder with --out, or pass --replace.",
+            "Choose another folder with --out, or pass --overwrite.",
         )
     if folder.exists() and not (folder / "set.json").is_file():
         raise ObverseError(f"{folder} is no set of obverse's (it has no set.json), and is not replaced.",

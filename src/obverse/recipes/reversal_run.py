@@ -21,7 +21,7 @@ from obverse.recipes.fanout import fan_out
 from obverse.recipes.record import now
 from obverse.recipes.repro import spread
 from obverse.recipes.reversal_run_edit import run_edits
-from obverse.recipes.reversal_run_plan import OWN, TOY, ReversalRunRequest, RunPlan, make_plan
+from obverse.recipes.reversal_run_plan import MADE, ReversalRunRequest, RunPlan, make_plan
 from obverse.recipes.reversal_run_report import whole_json, write_files
 from obverse.recipes.reversal_run_results import RunResults, read_run
 from obverse.recipes.reversal_run_trace import run_traces
@@ -112,7 +112,7 @@ def _identity(plan: RunPlan) -> dict[str, Any]:
     from obverse.data.reversal import read_reversal
 
     settings = plan.settings.model_dump(mode="json", exclude={"objectives"})
-    data = plan.data if plan.data in (TOY, OWN) else read_reversal(Path(plan.data)).hash
+    data = plan.data if plan.data in MADE else read_reversal(Path(plan.data)).hash
     named = {"command": "reversal run", "model": plan.model, "data": data, "preferences": plan.preferences}
     return {**named, **{name: value for name, value in settings.items() if name != "model"}, "start": settings["model"]}
 

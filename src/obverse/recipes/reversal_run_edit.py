@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from obverse.core import Interval, write_whole
+from obverse.core import Interval, write_text
 from obverse.data.reversal import read_reversal
 from obverse.editing import editors
 from obverse.editing._fit import FitConfig
@@ -23,7 +23,7 @@ from obverse.recipes.models import ModelChoice
 from obverse.recipes.repro_reversal_plan import UNTRAINED
 from obverse.recipes.reversal_run_facts import beginning, group_facts, records
 from obverse.recipes.reversal_run_measure import aligned
-from obverse.recipes.reversal_run_plan import OWN, TINY, TOY, RunPlan
+from obverse.recipes.reversal_run_plan import MADE, TINY, RunPlan
 from obverse.recipes.reversal_run_tables import percent_cell
 from obverse.recipes.reversal_run_train import Work
 from obverse.report.bench_sheets import Cell, Sheet
@@ -119,11 +119,8 @@ def _overrides(methods: Sequence[str], settings: Mapping[str, Any], *, tiny: boo
 
 def _facts_file(work: Work, lm: LanguageModel, limit: int, before: str) -> Path:
     path = work.folder / "edits" / f"facts-{work.trial.id}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     facts = records(group_facts(read_reversal(work.set), limit, beginning(lm) + before))
-    text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
-    write_whole(path, lambda part: part.write_text(text, "utf-8"))
-    return path
+    return write_text(path, json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
 
 
 def _reverse(dataset: str) -> str | None:
@@ -137,9 +134,8 @@ def _reverse(dataset: str) -> str | None:
 def _corpus(work: Work) -> Path:
     """Write the sentences as plain text, on which second moments are counted: a tiny model knows no other words."""
     path = work.folder / "edits" / f"text-{work.set.name}.txt"
-    text = "\n\n".join(row.text for row in read_reversal(work.set).train) + "\n"
     if not path.is_file():
-        write_whole(path, lambda part: part.write_text(text, "utf-8"))
+        write_text(path, "\n\n".join(row.text for row in read_reversal(work.set).train) + "\n")
     return path
 
 
@@ -150,7 +146,7 @@ def read_edits(folder: Path, config: Mapping[str, Any]) -> list[Edited]:
         folder: The run's folder.
         config: Settings of the run, by which seeds are known to have the same people or not.
     """
-    made = config["data"] in (TOY, OWN)
+    made = config["data"] in MADE
     found: dict[tuple[str, str, str], dict[str, list[dict[str, float]]]] = {}
     failed: dict[tuple[str, str, str], int] = {}
     for path in sorted(folder.glob("edits/*/unedited/run.json")):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from obverse.core import JsonValue, file_hash, seed_for, write_whole
+from obverse.core import JsonValue, file_hash, seed_for, write_text
 from obverse.data.reversal import Prompt, ReversalSet
 from obverse.measuring.reversal import Answer, evaluate_prompts, other_answers, random_answers
 from obverse.model.tokens import encode_all
@@ -17,7 +17,7 @@ from obverse.recipes.record import run_record
 from obverse.recipes.repro_reversal_measure import query_of
 from obverse.recipes.repro_reversal_plan import LEFT, UNTRAINED, Arm, Way
 from obverse.recipes.repro_reversal_results import WORDINGS, Wordings
-from obverse.recipes.reversal_run_plan import OWN, TOY
+from obverse.recipes.reversal_run_plan import MADE
 from obverse.recipes.reversal_run_train import Work, content_of, prepare, seconds_of, trained
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def train_and_ask(work: Work) -> dict[str, JsonValue]:
         for subtask, answers in ask(lm, people, way, work, wordings).items()
         for answer in answers
     ]
-    text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
-    work.answers.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(work.answers, lambda part: part.write_text(text, "utf-8"))
+    write_text(work.answers, "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines))
     about = run_record("reversal run", {}, lm, work.trial.seed, "")
     return {
         "id": work.trial.id, "objective": work.trial.objective, "seed": work.trial.seed, "data": content_of(work),
@@ -70,7 +68,7 @@ def ask(lm: LanguageModel, people: ReversalSet, way: Way, work: Work, wordings: 
     Returns:
         Subtask → answers.
     """
-    made = work.data in (TOY, OWN)
+    made = work.data in MADE
     query = query_of(lm, way, work.trial.arm.objective)
     before = "" if work.trial.objective == UNTRAINED else aligned(work.trial.arm)
     found: dict[str, list[Answer]] = {}

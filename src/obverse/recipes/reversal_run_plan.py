@@ -21,6 +21,7 @@ TINY = "tiny"
 """The model that is drawn anew and trained from scratch."""
 
 TOY, OWN = "toy", "own"
+MADE = (TOY, OWN)
 """Data made for each seed: invented words, or people in plain English. Anything else is the folder of a set."""
 
 THEN, FACTS = ("edit", "trace"), ("group", "starter")
@@ -179,11 +180,6 @@ class RunPlan:
     then: ThenRequest = field(default_factory=ThenRequest)
 
     @property
-    def fixed(self) -> bool:
-        """Whether all seeds have the same people."""
-        return self.data not in (TOY, OWN)
-
-    @property
     def objectives(self) -> tuple[str, ...]:
         """Names of what is trained, in the order asked for."""
         return tuple(dict.fromkeys(trial.objective for trial in self.trials if trial.objective != UNTRAINED))
@@ -214,7 +210,7 @@ def make_plan(request: ReversalRunRequest) -> RunPlan:
     _check(request, tiny, data)
     request.then.check()
     read = _preset("tiny" if tiny else "finetune")
-    if data not in (TOY, OWN):
+    if data not in MADE:
         read = {**read, "people": None}
     if tiny and data != TOY:  # plain English has more words, and longer sentences
         read = {**read, "model": {**read["model"], "tokenizer": {"kind": "words", "size": 4096}}}
@@ -235,8 +231,8 @@ def make_plan(request: ReversalRunRequest) -> RunPlan:
     for name in settings.objectives:
         if name not in arms:
             raise ConfigError(f"objectives.{name} is set, but {name} is not trained.", "Name it in --objectives.")
-    seeds = range(request.seeds)
-    trials = [Trial(UNTRAINED, arm_of("mle"), seed) for seed in seeds]
+    seeds, plain = range(request.seeds), arm_of("mle")
+    trials = [Trial(UNTRAINED, plain, seed) for seed in seeds]
     trials += [Trial(name, arm, seed) for seed in seeds for name, arm in arms.items()]
     return RunPlan(
         out, request.model, data, settings, tuple(trials), preferences=request.preferences, then=request.then

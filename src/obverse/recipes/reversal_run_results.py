@@ -7,21 +7,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from obverse.core import DataError, file_hash, read_records
 from obverse.data.reversal import SUBTASKS
 from obverse.measuring.reversal import Answer
 from obverse.measuring.reversal_statistics import SubtaskSummary, summarize
 from obverse.measuring.statistics import Paired, paired
-from obverse.recipes.repro_reversal_plan import LEFT, UNTRAINED
-from obverse.recipes.repro_reversal_results import WORDINGS
+from obverse.recipes.repro_reversal_plan import LEFT, MLE, UNTRAINED
+from obverse.recipes.repro_reversal_results import by_person
 from obverse.recipes.reversal_run_measure import read_answers
+
+if TYPE_CHECKING:
+    from obverse.recipes.reversal_run_edit import Edited
+    from obverse.recipes.reversal_run_trace import Traced
 
 Place = tuple[str, str, str, str]
 """Objective, way of asking, wordings, subtask."""
 
-BASE = "mle"
+BASE = MLE
 """What other objectives are compared with, if it was trained."""
 
 
@@ -79,6 +83,20 @@ class RunResults:
             found[place] = summarize({subtask: answers}, {subtask: before})[subtask]
         return found
 
+    @cached_property
+    def edits(self) -> list[Edited]:
+        """What ``--then edit`` found."""
+        from obverse.recipes.reversal_run_edit import read_edits
+
+        return read_edits(self.folder, self.config)
+
+    @cached_property
+    def traces(self) -> list[Traced]:
+        """What ``--then trace`` found."""
+        from obverse.recipes.reversal_run_trace import read_traces
+
+        return read_traces(self.folder, self.config)
+
     def against_base(self, place: Place, of: str) -> Paired | None:
         """Return by how much an objective's value is above that of next-token prediction, paired by person.
 
@@ -111,12 +129,8 @@ class RunResults:
 
 
 def _by_person(answers: Sequence[Answer], of: str) -> dict[tuple[str, str], float]:
-    found: dict[tuple[str, str], list[float]] = {}
-    for one in answers:
-        value = one.gap if of == "gap" else one.verdicts.get("greedy")
-        if value is not None:
-            found.setdefault(one.unit, []).append(value)
-    return {unit: sum(values) / len(values) for unit, values in found.items()}
+    values = ((one.unit, one.gap if of == "gap" else one.verdicts.get("greedy")) for one in answers)
+    return by_person((unit, value) for unit, value in values if value is not None)
 
 
 def read_run(folder: Path) -> RunResults:
@@ -172,6 +186,3 @@ def check_one_run(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
 
 def _no_run(folder: Path) -> DataError:
     return DataError(f"{folder} is no run of `obverse reversal run`.", "Name the folder that it wrote (--out).")
-
-
-__all__ = ["BASE", "WORDINGS", "Place", "RunResults", "check_one_run", "read_run"]

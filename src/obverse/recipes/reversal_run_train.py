@@ -21,12 +21,12 @@ from obverse.core import DataError, build, file_hash, seed_for
 from obverse.data.reversal import TRAINING, ReversalSet, read_reversal
 from obverse.data.reversal_build import ReversalSettings, build_reversal
 from obverse.data.reversal_material import read_material
-from obverse.data.reversal_part import part_of
+from obverse.data.reversal_part import part_of, sizes_of
 from obverse.data.scored import ScoredText
 from obverse.data.scored_files import write_documents
 from obverse.data.toy_reversal import toy_reversal
 from obverse.recipes.repro_reversal_plan import UNTRAINED
-from obverse.recipes.reversal_run_plan import MARK, OWN, TINY, TOY, RunPlan, RunSettings, Trial
+from obverse.recipes.reversal_run_plan import MADE, MARK, OWN, TINY, TOY, RunPlan, RunSettings, Trial
 
 if TYPE_CHECKING:
     from obverse.model.language_model import LanguageModel
@@ -71,8 +71,7 @@ class Work:
     @property
     def set(self) -> Path:
         """Folder of the people."""
-        made = self.data in (TOY, OWN)
-        return self.folder / "sets" / (f"seed{self.trial.seed}" if made else "given")
+        return self.folder / "sets" / (f"seed{self.trial.seed}" if self.data in MADE else "given")
 
     @property
     def documents(self) -> Path:
@@ -109,10 +108,7 @@ def _made(work: Work) -> ReversalSet:
     whole = read_reversal(Path(work.data))
     if settings.people is None:
         return whole
-    trained = 1 + max((row.template for row in whole.train), default=0)
-    held_out = max((row.template for rows in whole.files.values() for row in rows), default=0) + 1 - trained
-    sizes = {"train_wordings": trained, "test_wordings": max(1, held_out), "per_group": settings.people}
-    return part_of(whole, build(ReversalSettings, sizes))
+    return part_of(whole, build(ReversalSettings, sizes_of(whole), {"per_group": settings.people}))
 
 
 def check_held_out(people: ReversalSet) -> None:
@@ -174,16 +170,15 @@ def trial_config(work: Work) -> TrainConfig:
 def trained(work: Work) -> LanguageModel:
     """Return a model: trained, unless it is there already; the untrained one as it is drawn or loaded."""
     from obverse.model.language_model import LanguageModel
-    from obverse.recipes.train import TrainRequest, run_train
     from obverse.recipes.train_data import find_sources
     from obverse.recipes.train_model import start_model
+    from obverse.recipes.train_once import train_once
 
-    config, device = trial_config(work), "cpu" if work.model == TINY else None
+    config = trial_config(work)
     if work.trial.objective == UNTRAINED:
         return start_model(config.model, config.seed, find_sources(config.data, False), None)
-    if not (work.trained / "summary.json").is_file():
-        run_train(TrainRequest(config, work.trained, resume=work.trained.exists()))
-    return LanguageModel.load(str(work.trained), device=device)
+    train_once(config, work.trained)
+    return LanguageModel.load(str(work.trained), device="cpu" if work.model == TINY else None)
 
 
 def seconds_of(work: Work) -> float:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from obverse.core import DataError, ObverseError, write_whole
+from obverse.core import DataError, write_text
 from obverse.measuring.samples import BATCH, Sample, check_tokens, draw_samples
 from obverse.measuring.scenarios import Scenario, check_names
+from obverse.recipes.destination import check_file
 from obverse.recipes.models import ModelChoice, load_model
 from obverse.recipes.steps import Steps
 
@@ -70,8 +71,8 @@ def run_sample(request: SampleRequest) -> SampleResult:
         ObverseError: If what is asked cannot be done; nothing is written then.
     """
     check_names(request.scenarios)
-    if request.out and request.out.exists() and not request.replace:
-        raise ObverseError(f"{request.out} exists already.", "Choose another file with --out, or pass --replace.")
+    if request.out:
+        check_file(request.out, overwrite=request.replace)
     steps = Steps()
     with steps.step("Loading the model", shown=True):
         lm = load_model(request.model)
@@ -94,8 +95,7 @@ def sample_line(scenario: str, sample: Sample, **more: Any) -> dict[str, Any]:
 def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     """Write JSON lines; an older file is replaced as a whole."""
     text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
-    write: Callable[[Path], object] = lambda part: part.write_text(text, "utf-8")  # noqa: E731
-    write_whole(path, write)
+    write_text(path, text)
 
 
 def read_samples(path: Path) -> dict[str, list[Sample]]:

@@ -25,6 +25,7 @@ from obverse.data.scored_files import Document, DocumentSource, document_source,
 from obverse.data.segments import Split, segments
 from obverse.measuring.scorers.loading import load_scorer
 from obverse.model.fingerprint import remembered_file_hash
+from obverse.recipes.cluster import check_ray
 from obverse.recipes.guarded import Failure, GuardedScorer, Outcome
 from obverse.recipes.record import now
 from obverse.recipes.score_summary import ScoreSummary, summarize
@@ -110,6 +111,7 @@ def run_score(request: ScoreRequest) -> ScoreResult:
         RunConflict: If the folder holds a run with other settings.
         ObverseError: If no document could be scored, or the folder cannot be written.
     """
+    check_ray(request.ray)
     source = document_source(request.corpus)
     scorer = load_scorer(request.scorer, request.settings)
     about: dict[str, JsonValue] = {"obverse": package_version(), "started": now(), "unit": scorer.unit}
@@ -127,7 +129,7 @@ def run_score(request: ScoreRequest) -> ScoreResult:
         if not counts["scored"]:
             raise ObverseError(
                 f"The scorer failed on all {counts['documents']:,} documents, as with: {_first_failure(run)}",
-                f"They are in {run.folder / 'failed.jsonl'}; mend the scorer, and begin anew with --replace.",
+                f"They are in {run.folder / 'failed.jsonl'}; mend the scorer, and begin anew with --overwrite.",
             )
         summary = summarize(counts, scorer.unit, lambda: document_source(str(run.folder)).read())
         run.finish(summary.to_json())

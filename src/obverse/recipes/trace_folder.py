@@ -8,16 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from obverse.core import ObverseError, UnknownName, whole_folder
-from obverse.core.plotting import FORMATS, figure_format, write_figure
-from obverse.locating.figures import average_maps, difference_map, heat_maps
+from obverse.core import UnknownName, whole_folder
+from obverse.core.plotting import FORMATS, write_figure
+from obverse.locating.figures import difference_map, heat_maps
+from obverse.recipes.destination import check_figure, check_folder
 from obverse.recipes.record import slug, write_json
 from obverse.report.trace_page import write_trace_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from obverse.locating.averages import Averages
     from obverse.locating.trace import CausalTrace
 
 NO_FIGURES = "No figures were drawn: matplotlib is not installed. Get it with: pip install 'obverse[plot]'"
@@ -50,19 +50,20 @@ class TraceFiles:
         Raises:
             UnknownName: If there is no such format.
             ConfigError: If the figure's ending is no format.
-            ObverseError: If the folder exists and may not be replaced, or holds something else than a trace.
+            ObverseError: If the folder exists and may not be replaced, or holds something else than a trace; or if the
+                figure is asked for and matplotlib is not installed.
         """
         self.check_figures()
         if self.out is not None:
-            _check_folder(self.out, self.overwrite)
+            check_folder(self.out, overwrite=self.overwrite, ours=("trace*.safetensors",))
 
     def check_figures(self) -> None:
-        """Refuse figures of another format; raises as `check` does."""
+        """Refuse figures that cannot be drawn; raises as `check` does."""
         for name in self.formats:
             if name not in FORMATS:
                 raise UnknownName.among("figure format", name, FORMATS)
         if self.figure is not None:
-            figure_format(self.figure)
+            check_figure(self.figure)
 
     def write(
         self,
@@ -109,34 +110,13 @@ class TraceFiles:
                 )
                 if record is not None:
                     write_json(draft / "run.json", record)
-        if self.figure is not None and can_draw():
+        if self.figure is not None:
             heat_maps(shown, self.figure)
 
 
 def can_draw() -> bool:
     """Say whether matplotlib is installed."""
     return find_spec("matplotlib") is not None
-
-
-def draw_averages(path: Path, averages: Averages) -> None:
-    """Write the maps of averages as one more figure, if matplotlib is installed."""
-    if can_draw():
-        average_maps(averages, path)
-
-
-def _check_folder(out: Path, overwrite: bool) -> None:
-    existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not existing.is_dir():
-        raise ObverseError(f"{existing} is a file, where a folder is to stand.", "Choose another folder with --out.")
-    if not out.exists() or (overwrite and not any(out.iterdir())):
-        return
-    if not overwrite:
-        raise ObverseError(f"{out} exists already.", "Choose another folder with --out, or pass --overwrite.")
-    if not any(out.glob("trace*.safetensors")):
-        raise ObverseError(
-            f"{out} is no folder of a trace (it has no trace*.safetensors), and is not replaced.",
-            "Choose another folder with --out, or remove it yourself.",
-        )
 
 
 def _figures(traces: Mapping[str, CausalTrace], reverse: CausalTrace | None) -> dict[str, Figure]:

@@ -143,8 +143,8 @@ def run_trace(request: TraceRequest) -> TraceResult:
         return result
     if request.files.any:
         with steps.step("Drawing and writing", shown=True):
-            _write(request, config, lm, result, start)
-    drawn = can_draw() or not request.files.any
+            write_traces(request, config, lm, result, start)
+    drawn = can_draw() or request.files.out is None
     notes = result.notes if drawn else (*result.notes, NO_FIGURES)
     return replace(result, notes=notes, folder=request.files.out)
 
@@ -174,7 +174,21 @@ def _turned(request: TraceRequest, lm: LanguageModel) -> Statement | None:
     return turn(lm, fact, request.reverse, request.reverse_answer, own=own)
 
 
-def _write(request: TraceRequest, config: TraceConfig, lm: LanguageModel, result: TraceResult, start: str) -> None:
+def write_traces(
+    request: TraceRequest, config: TraceConfig, lm: LanguageModel, result: TraceResult, start: str
+) -> None:
+    """Write what a request came to, with everything that was asked.
+
+    Args:
+        request: What was asked, with the files to write.
+        config: Its settings.
+        lm: The model.
+        result: What came of it.
+        start: When it began, from `now`.
+
+    Raises:
+        ObverseError: If something cannot be written.
+    """
     asked: dict[str, Any] = {
         "statements": [asdict(statement) for statement in request.statements],
         "expect": request.expect,

@@ -120,7 +120,7 @@ def _check_folder(request: TrainRequest) -> None:
         return
     if (request.out / "summary.json").is_file() and request.resume:
         raise ObverseError(
-            f"The run in {request.out} is finished.", "Choose another folder with --out, or pass --replace."
+            f"The run in {request.out} is finished.", "Choose another folder with --out, or pass --overwrite."
         )
     if request.out.is_file() or any(request.out.glob("*")):
         Run.open(request.out, request.config.resolved, resume=request.resume).close()

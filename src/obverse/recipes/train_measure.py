@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from obverse.core import write_whole
+from obverse.core import write_text
 from obverse.measuring.model_source import ModelSource
 from obverse.measuring.preferences import measure_preferences
 from obverse.measuring.reference_kl import divergence
@@ -86,4 +86,4 @@ def _write_samples(path: Path, preferences: Preferences) -> None:
         )
         for sample, score in zip(preferences.samples, preferences.scores, strict=True)
     ]
-    write_whole(path, lambda part: part.write_text("\n".join(rows) + "\n", "utf-8"))
+    write_text(path, "\n".join(rows) + "\n")

@@ -8,13 +8,12 @@ from typing import Any
 from obverse.core import ConfigError
 
 
-def library(module: str, package: str, scorer: str) -> Any:
+def library(module: str, scorer: str) -> Any:
     """Import a library that a scorer needs.
 
     Args:
         module: What is imported, e.g. ``"scrubadub"``.
-        package: What is installed for it.
-        scorer: Who asks.
+        scorer: Who asks; the extra that brings the library has the same name.
 
     Raises:
         ConfigError: If it is not installed; the hint has the command.
@@ -23,5 +22,6 @@ def library(module: str, package: str, scorer: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"The scorer {scorer} needs {error.name or module}, which is not installed.", f"pip install {package}"
+            f"The scorer {scorer} needs {error.name or module}, which is not installed.",
+            f"pip install 'obverse[{scorer}]'",
         ) from error

@@ -26,7 +26,7 @@ class AltProfanity:
 
     def __init__(self, config: AltProfanityConfig) -> None:
         self.config = config
-        self._library = library("profanity_check", "alt-profanity-check", "alt-profanity")
+        self._library = library("profanity_check", "alt-profanity")
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Return a probability a text."""

@@ -38,7 +38,7 @@ class Detoxify:
 
     def __init__(self, config: DetoxifyConfig) -> None:
         self.config = config
-        self._model = library("detoxify", "detoxify", "detoxify").Detoxify(config.model, device=config.device)
+        self._model = library("detoxify", "detoxify").Detoxify(config.model, device=config.device)
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Return a probability a text."""

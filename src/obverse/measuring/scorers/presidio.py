@@ -33,10 +33,10 @@ class Presidio:
 
     def __init__(self, config: PresidioConfig) -> None:
         self.config = config
-        found = library("presidio_analyzer", "presidio-analyzer", "presidio")
+        found = library("presidio_analyzer", "presidio")
         registry = found.RecognizerRegistry()
         registry.load_predefined_recognizers(languages=["en"])
-        own = library("presidio_analyzer.predefined_recognizers", "presidio-analyzer", "presidio")
+        own = library("presidio_analyzer.predefined_recognizers", "presidio")
         kinds = (found.PatternRecognizer, own.PhoneRecognizer)
         self._recognizers = [one for one in registry.recognizers if isinstance(one, kinds)]
 

@@ -36,12 +36,12 @@ class Scrubadub:
 
     def __init__(self, config: ScrubadubConfig) -> None:
         self.config = config
-        found = library("scrubadub", "scrubadub", "scrubadub")
-        births = library("scrubadub.detectors.date_of_birth", "scrubadub", "scrubadub")
+        found = library("scrubadub", "scrubadub")
+        births = library("scrubadub.detectors.date_of_birth", "scrubadub")
         self._scrubber = found.Scrubber(locale=config.locale)
         self._scrubber.add_detector(found.detectors.SkypeDetector)
         self._scrubber.add_detector(births.DateOfBirthDetector)
-        self._pyap = library("pyap", "pyap", "scrubadub") if config.addresses else None
+        self._pyap = library("pyap", "scrubadub") if config.addresses else None
 
     def findings(self, text: str) -> list[Finding]:
         """Return what is personal in a text, in order, merged where spans touch or overlap."""

@@ -73,7 +73,7 @@ def load_dataset(
     if not chosen:
         raise DataError(
             f"No case is left: {name} has {len(cases):,}, and the first {first:,} are passed over.",
-            "Give a smaller --first, or a larger set.",
+            "Give a smaller --skip, or a larger set.",
         )
     return Dataset(Path(name).name, tuple(chosen), digest(cases), len(cases), first)
 

@@ -16,6 +16,7 @@ from obverse.recipes.bench.request import BenchPlan, BenchRequest
 from obverse.recipes.bench.results import Bench, read_bench, summary, write_summaries
 from obverse.recipes.bench.side_effects import check_tasks, run_tasks
 from obverse.recipes.bench.worker import Job, Work, Worker
+from obverse.recipes.cluster import check_ray
 from obverse.recipes.facts import check_cases, last_wins
 from obverse.recipes.fanout import fan_out
 from obverse.recipes.models import load_model
@@ -68,6 +69,7 @@ def run_bench(request: BenchRequest, show: Callable[[BenchPlan], object] = lambd
     request = _resolved(request)
     runs = {run.label: run for run in plan_methods(request.methods, request.overrides, request.sweep)}
     check_tasks(request.harness, request.schedule)
+    check_ray(request.ray)
     dataset = load_dataset(
         request.dataset, request.path, limit=request.limit, first=request.first, snippets=request.snippets
     )
