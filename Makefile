@@ -62,6 +62,7 @@ bench: .venv/.obverse
 	$(BIN)/python -m benchmarks.bench
 	$(BIN)/python -m benchmarks.reversal
 	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.workbench
 
 docs: .venv/.obverse .venv/.docs
 	$(BIN)/mkdocs build --strict

@@ -42,6 +42,8 @@ def test_several_models_and_a_password(obverse, asked, monkeypatch):
     ran = obverse("serve", "-m", "gpt2", "-m", "smollm2-135m", "--host", "0.0.0.0", "--json")
     assert json.loads(ran.out)["models"] == ["gpt2", "smollm2-135m"]
     assert asked[0].auth == ("anna", "se:cret")
+    ran = obverse("serve", "--host", "0.0.0.0")
+    assert "Others reach it at this machine's address, port 7860." in " ".join(ran.out.split())
 
 
 @pytest.mark.parametrize("args", [("--share",), ("--host", "0.0.0.0"), ("--auth", "anna"), ("--auth", ":x")])

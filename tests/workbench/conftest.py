@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from obverse.recipes.models import ModelChoice
+from obverse.model.language_model import LanguageModel
+from obverse.recipes.models import ModelChoice, load_model
 from obverse.workbench.desk import Desk
 
 
@@ -28,9 +29,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session")
+def loaded(model: Path) -> LanguageModel:
+    return load_model(ModelChoice(str(model)))
+
+
 @pytest.fixture
-def desk(model: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(
+    model: Path, loaded: LanguageModel, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
     monkeypatch.setenv("OBVERSE_CACHE", str(cache))
+    monkeypatch.setattr("obverse.workbench.desk.load_model", lambda _: loaded)  # no test may leave a trace in it
     made = Desk([ModelChoice(str(model))], tmp_path / "runs")
     yield made
     made.close()

@@ -37,8 +37,31 @@ def test_a_bare_prompt_is_gone_on_from_and_a_fact_without_reverse_says_so(desk):
     assert "No reverse question is known" in asked_page([lone])
 
 
+def test_likeliest_answers_are_shown_before_the_probes_and_models_stand_side_by_side(desk):
+    shown = []
+
+    def work(job):
+        keep, job.show = job.show, lambda found: (shown.append(found), keep(found))
+        return ask_models(desk, job, [*desk.names, *desk.names], NEEDLE, 3)
+
+    found = desk.submit(desk.visitors.visit(), "ask", work).result()
+    assert [[bool(one.forward.answers) for one in some] for some in shown] == [
+        [False],
+        [False, False],
+        [True, False],
+        [True, True],
+    ]
+    assert shown[0][0].forward.top == found[0].forward.top
+    assert "Question by question" not in asked_page(shown[1])
+    html = asked_page(found)
+    assert html.count("Question by question") == 1
+    assert html.count("rank <data") == 2 * len(found[0].forward.answers)
+
+
 def test_what_is_missing_is_said(desk):
     with pytest.raises(DataError, match="prompt is empty"):
         ask(desk, FactForm())
+    with pytest.raises(ConfigError, match="no subject is given"):
+        ask(desk, FactForm(prompt="{} likes"))
     with pytest.raises(ConfigError, match="No model"):
         ask(desk, NEEDLE, [])

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obverse.core import DataError, ObverseError, SubjectNotFound
-from obverse.workbench.form import FactForm, layers_of, lines, overrides_of
+from obverse.workbench.form import LONGEST, MOST, FactForm, layers_of, lines, overrides_of
+from obverse.workbench.fragments import failed
 
 
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=6), st.sampled_from([" ", ",", ", ", "\n"]))
@@ -59,8 +60,8 @@ def test_a_subject_that_is_not_given_is_guessed():
     assert FactForm(prompt="Marie Curie is in", target="Paris").case().fact.subject == "Marie Curie"
     with pytest.raises(SubjectNotFound) as refused:
         FactForm(prompt="nobody is in", target="Paris").case()
-    assert "field Subject" in refused.value.hint
-    assert "--subject" not in refused.value.hint
+    assert "field Subject" in failed(refused.value)
+    assert "--subject" not in failed(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +69,13 @@ def test_a_subject_that_is_not_given_is_guessed():
     [
         (FactForm(prompt="  ", target="Paris"), "prompt is empty"),
         (FactForm("Anna", "{} is in"), "answer is empty"),
+        (FactForm("", "{} is in", "Paris"), "no subject is given"),
+        (FactForm("Anna", "{} is in" + "n" * LONGEST, "Paris"), "characters"),
+        (FactForm("Anna", "{} is in", "Paris", queries="a\n" * (MOST + 1)), "101 lines"),
     ],
 )
 def test_what_is_missing_is_said(form, told):
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(ObverseError, match=told):
         form.case()
 
 

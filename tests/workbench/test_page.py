@@ -87,6 +87,41 @@ def visit(browser, served):
     assert complaints == []
 
 
+def test_a_name_and_a_password_are_asked_for_and_remembered(browser, tmp_path):
+    """Nothing but the question is shown to who has neither; a reload asks nobody again."""
+    from obverse.workbench.page import build_page
+    from obverse.workbench.serving import ServeRequest, launch
+
+    desk = Desk([ModelChoice("unused")], tmp_path / "runs")
+    page_of = build_page(desk)
+    served = launch(page_of, ServeRequest(auth=("anna", "se:cret")), desk.names)
+    contexts = [browser.new_context() for _ in range(2)]
+    anna, ben = (context.new_page() for context in contexts)
+    for page in (anna, ben):
+        page.set_default_timeout(SOON)
+        page.goto(served.url)
+        page.wait_for_selector("input[type=password]")
+        assert "--auth" in page.inner_text("body")
+        assert page.locator("#ask-go").count() == 0
+    _log_in(anna, "wrong")
+    anna.wait_for_selector("text=Incorrect Credentials")
+    _log_in(anna, "se:cret")
+    anna.wait_for_selector("#ask-go:not([disabled])")
+    anna.reload()
+    anna.wait_for_selector("#ask-go:not([disabled])")
+    assert ben.context.request.get(f"{served.url}config").status == 401
+    page_of.blocks.close(verbose=False)
+    for context in contexts:
+        context.close()
+    desk.close()
+
+
+def _log_in(page, password):
+    page.locator("input:not([type=password])").first.fill("anna")
+    page.locator("input[type=password]").fill(password)
+    page.get_by_role("button", name="Login").click()
+
+
 def _stays_here(url, complaints, request):
     if not request.url.startswith((url, "data:", "blob:")):
         complaints.append(f"asked {request.url}")
@@ -144,13 +179,19 @@ def test_ask_locate_edit_and_talk_by_clicks(visit, tmp_path, width, scheme):
     page.click("#locate-go")
     wait_for(page, "locate")
     assert page.locator("#locate-page .map").count() == 3
-    rows = page.locator("#locate-page .map.mlp tbody tr")
-    cell = rows.nth(2).locator("td").nth(2)
+    rows = page.locator("#locate-page .map.mlp .cells g")
+    assert rows.count() > 2
+    cell = rows.nth(2).locator("rect").nth(2)
+    cell.hover()
+    assert "layer 2" in page.inner_text("#locate-page .tip")
     cell.click()
     page.wait_for_selector("#locate-choice:has-text('Layer 2 is chosen')")
-    assert "layer 2" in cell.get_attribute("data-t")
-    assert page.locator("#locate-page td.chosen").count() == 3 * rows.count()
+    assert "layer 2" in cell.get_attribute("aria-label")
+    frames = page.locator("#locate-page .cells .chosen").all()
+    assert [frame.get_attribute("d") for frame in frames] == 3 * [f"M2 0h1v{rows.count()}h-1z"]
     _look(page, tmp_path / "locate.png")
+    page.click("#locate-keep")
+    page.wait_for_selector("#locate-status .done:has-text('Kept among the runs as trace-space-needle')")
 
     page.click("#locate-to-edit")
     page.wait_for_selector("#edit-go")
@@ -194,7 +235,7 @@ def test_training_and_runs_by_clicks(visit, tmp_path, width, scheme):
     page.get_by_role("button", name="Compare two").click()
     for name, value in (("runs-first", "one"), ("runs-second", "two")):
         field(page, name).fill(value)
-        field(page, name).press("Enter")
+        page.get_by_role("option", name=value, exact=True).last.click()  # the other list may be closing still
     page.click("#runs-compare")
     page.wait_for_selector("#runs-compared:has-text('+0.5')")
     _look(page, tmp_path / "runs.png")
@@ -276,10 +317,11 @@ def test_everything_can_be_reached_by_keys(visit):
     page.focus("#locate-go")
     page.keyboard.press("Enter")
     wait_for(page, "locate")
-    page.locator("#locate-page .map.hidden .scroll").focus()
+    page.locator("#locate-page .map.hidden > .scroll").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowLeft")
-    tip = page.evaluate("document.activeElement.dataset.t")
+    tip = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert page.inner_text("#locate-page .tip") == tip
     page.keyboard.press("Enter")
     layer = tip.split("layer ")[1].split()[0]
     page.wait_for_selector(f"#locate-choice:has-text('Layer {layer} is chosen')")

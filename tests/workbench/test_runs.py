@@ -83,6 +83,20 @@ def test_a_run_under_way_or_damaged_is_listed_all_the_same(runs):
     assert numbers(runs.get("half")) == {}
 
 
+def test_a_folder_of_several_runs_is_of_their_kind_and_a_run_without_a_report_shows_theirs(runs):
+    pytest.importorskip("gradio", reason="gradio is not installed (extra ui)")
+    from obverse.workbench.runs_shown import read
+
+    (runs.root / "deep" / "summary.json").write_text("{}")
+    (runs.root / "deep" / "report.html").write_text("<p>all of <script>x</script>them</p>")
+    (both,) = (one for one in runs.list() if one.name == "deep")
+    assert (both.kind, both.model, both.start[:10]) == ("bench", "gpt2", "2026-11-22")
+    status, page = read(runs, "deep/second")
+    assert (status, "all of them" in page) == ("", True)
+    status, _ = read(runs, "first")
+    assert "first has no report" in status
+
+
 def test_numbers_and_settings_have_dotted_names(runs):
     folder = runs.get("first")
     found = numbers(folder)

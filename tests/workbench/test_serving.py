@@ -1,6 +1,7 @@
 """Who may visit is decided before anything is loaded."""
 
 import re
+import socket
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from obverse.core import ConfigError, ObverseError
 from obverse.workbench import fragments
 from obverse.workbench.jobs import Beat
-from obverse.workbench.serving import ServeRequest, check_serve, is_local
+from obverse.workbench.serving import ServeRequest, check_address, check_serve, is_local, run_serve
 from obverse.workbench.style import own, page_head, report_style
 
 gradio = pytest.importorskip("gradio", reason="gradio is not installed (extra ui)")
@@ -30,6 +31,37 @@ def test_others_need_one(request_):
     with pytest.raises(ConfigError, match="no password is asked for"):
         check_serve(request_)
     check_serve(replace(request_, auth=("anna", "secret")))
+
+
+@pytest.mark.enable_socket
+def test_a_port_that_is_taken_is_said_before_anything_is_loaded(monkeypatch):
+    monkeypatch.setattr("obverse.workbench.desk.Desk.load", lambda _: pytest.fail("loaded"))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ObverseError, match=f"at port {port} of 127.0.0.1: address already in use") as refused:
+            run_serve(ServeRequest(port=port), lambda _: None)
+    assert "--port" in refused.value.hint
+
+
+@pytest.mark.enable_socket
+def test_an_address_of_another_machine_is_refused():
+    check_address("127.0.0.1", None)
+    with pytest.raises(ObverseError, match=r"at 192\.0\.2\.1: cannot assign"):  # for documentation: nobody has it
+        check_address("192.0.2.1", None)
+
+
+@pytest.mark.enable_socket
+def test_without_a_tunnel_a_public_address_is_refused_and_nothing_is_printed(monkeypatch, capsys):
+    def setup_tunnel(**_):
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr("gradio.networking.setup_tunnel", setup_tunnel)
+    monkeypatch.setattr("obverse.workbench.desk.Desk.load", lambda _: None)
+    with pytest.raises(ObverseError, match="No public address"):
+        run_serve(ServeRequest(share=True, auth=("anna", "secret")), lambda _: pytest.fail("served"))
+    assert capsys.readouterr().out == ""
 
 
 def test_without_gradio_the_command_to_install_it_is_named(monkeypatch):

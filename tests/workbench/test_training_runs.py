@@ -10,14 +10,14 @@ from obverse.core import Run
 from obverse.workbench.training_runs import (
     Curve,
     Sheet,
-    is_reproduction,
+    has_tables,
     is_training,
     progress,
-    reproduction,
     sample_files,
     samples,
+    tables,
 )
-from obverse.workbench.view_train import curve_chart, progress_page, reproduction_page, samples_page
+from obverse.workbench.view_train import curve_chart, progress_page, samples_page, tables_page
 
 NUMBERS = st.floats(-1e6, 1e6)
 
@@ -72,7 +72,7 @@ def test_samples_are_shown_the_worst_first_and_as_text(run):
 
 
 def test_tables_and_verdicts_of_a_reproduction(tmp_path):
-    assert not is_reproduction(tmp_path)
+    assert not has_tables(tmp_path)
     verdict = {
         "claim": "claim1",
         "statement": "a < b",
@@ -81,11 +81,11 @@ def test_tables_and_verdicts_of_a_reproduction(tmp_path):
     }
     table = {"title": "Accuracy", "rows": [{"arm": "mle", "N2D": "99"}, {"arm": "bico", "D2N": "98"}], "note": "n"}
     (tmp_path / "summary.json").write_text(json.dumps({"verdicts": [verdict], "tables": [table]}))
-    assert is_reproduction(tmp_path)
-    sheets = reproduction(tmp_path)
+    assert has_tables(tmp_path)
+    sheets = tables(tmp_path)
     assert [one.title for one in sheets] == ["Verdicts", "Accuracy"]
-    html = reproduction_page(sheets)
+    html = tables_page(sheets)
     assert "a &lt; b" in html
     assert "1 (0 to 2), n = 3" in html
     assert "bico" in html
-    assert "No tables" in reproduction_page([Sheet("", ())])
+    assert "No tables" in tables_page([Sheet("", ())])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -68,6 +69,7 @@ def serve(
     changed. Ends with Ctrl-C. Needs the extra ui.
     """
     from obverse.workbench import ServeRequest, run_serve
+    from obverse.workbench.serving import is_local
 
     def announce(served: Served) -> None:
         if json:
@@ -75,6 +77,8 @@ def serve(
             return
         console = results()
         console.print(f"The workbench is at {served.url}" + (f" and {served.public}" if served.public else ""))
+        if not is_local(host):
+            console.print(f"Others reach it at this machine's address, port {urlsplit(served.url).port}.")
         console.print("Ctrl-C ends it.")
 
     choices = [options.model_choice(name, dtype, device, device_map, revision, trust) for name in model or [None]]

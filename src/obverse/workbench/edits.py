@@ -18,7 +18,7 @@ from obverse.recipes.record import slug
 from obverse.recipes.stack import CrossTalk, predicted, stacked
 from obverse.verifying import Report, verify
 from obverse.workbench.desk import Desk
-from obverse.workbench.form import FactForm, layers_of, overrides_of
+from obverse.workbench.form import FactForm, check_length, layers_of, overrides_of
 from obverse.workbench.jobs import Job
 from obverse.workbench.stack import Layer, Stack
 from obverse.workbench.visitors import Visitor
@@ -116,8 +116,9 @@ def chat(desk: Desk, visitor: Visitor, model: str, query: str, template: str = "
     """Answer a query by the model with and without the visitor's edits.
 
     Raises:
-        ObverseError: If there is nothing to answer, no room for an answer, or the template is unknown.
+        ObverseError: If there is nothing to answer, far too much, no room for an answer, or an unknown template.
     """
+    check_length(query)
     if not query.strip():
         raise ObverseError("There is no question.", "Type one.")
     if template not in (*CHAT_TEMPLATES, OWN):  # by name alone: elsewhere a template may be a file

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-from obverse.core import Case, DataError, ObverseError
+from obverse.core import Case, DataError
 from obverse.recipes.facts import gather_cases
 from obverse.recipes.statements import Statement
+
+LONGEST = 4000
+"""Characters of a line, at most: everybody waits for whoever asks a whole book."""
+MOST = 100
+"""Lines of a field, at most."""
 
 
 def lines(text: str | None) -> list[str]:
@@ -53,18 +58,17 @@ class FactForm:
         """Return the prompt.
 
         Raises:
-            DataError: If it is empty.
+            DataError: If it is empty, or a field too long.
         """
+        for field in astuple(self):
+            check_length(field)
         if not self.prompt.strip():
             raise DataError("The prompt is empty.", "Write a text that ends where the answer starts.")
         return self.prompt.strip()
 
     def statement(self) -> Statement:
-        """Return the prompt with its subject; raises as `Statement.of` does, in the words of the page."""
-        try:
-            return Statement.of(self.text(), self.subject.strip() or None)
-        except ObverseError as error:
-            raise type(error)(error.message, error.hint.replace("with --subject", "in the field Subject")) from error
+        """Return the prompt with its subject; raises as `Statement.of` does."""
+        return Statement.of(self.text(), self.subject.strip() or None)
 
     def case(self) -> Case:
         """Return the fact with its probes; those of a known relation are made where none are given.
@@ -86,6 +90,19 @@ class FactForm:
             reverse=lines(self.reverse),
             queries=lines(self.queries),
         )[0]
+
+
+def check_length(text: str) -> None:
+    """Refuse what would keep everybody waiting.
+
+    Raises:
+        DataError: If there are too many lines, or one is too long.
+    """
+    found = text.splitlines()
+    if len(found) > MOST:
+        raise DataError(f"A field has {len(found):,} lines; it may have {MOST}.", "For many, use obverse bench.")
+    if longest := max((len(line) for line in found if len(line) > LONGEST), default=0):
+        raise DataError(f"A text has {longest:,} characters; it may have {LONGEST:,}.", "Ask something shorter.")
 
 
 def layers_of(text: str) -> list[int] | str | None:

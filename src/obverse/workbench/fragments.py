@@ -8,6 +8,7 @@ from html import escape
 from obverse.core import ObverseError
 from obverse.report._format import table
 from obverse.workbench.jobs import Beat
+from obverse.workbench.wording import page_words
 
 
 def framed(*parts: str) -> str:
@@ -47,7 +48,7 @@ def cancelled() -> str:
 
 def failed(error: ObverseError) -> str:
     """Return a mistake that the visitor can mend, with what to do."""
-    hint = f"<p>{escape(error.hint)}</p>" if error.hint else ""
+    hint = f"<p>{escape(page_words(error.hint))}</p>" if error.hint else ""
     return framed(f'<div class="status failed" role=alert><p><b>{escape(error.message)}</b></p>{hint}</div>')
 
 

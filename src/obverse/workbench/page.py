@@ -15,7 +15,7 @@ from obverse.workbench.fragments import framed
 from obverse.workbench.style import page_head
 from obverse.workbench.tab_ask import ask_tab
 from obverse.workbench.tab_edit import edit_tab, shown_stack
-from obverse.workbench.tab_locate import locate_tab
+from obverse.workbench.tab_locate import locate_tab, shown_trace
 from obverse.workbench.tab_runs import runs_tab
 from obverse.workbench.tab_train import train_tab
 from obverse.workbench.wiring import AT_ONCE, PRIVATE, Shared
@@ -65,9 +65,11 @@ def build_page(desk: Desk) -> Page:
 
         def arrive(known: str, chosen: str) -> tuple[Any, ...]:
             who = desk.visitors.visit(known)
-            return who, who.token, shown_stack(who, chosen), *(gr.Button(interactive=True) for _ in shared.starters)
+            ready = [gr.Button(interactive=True) for _ in shared.starters]
+            return who, who.token, shown_trace(who), shown_stack(who, chosen), *ready
 
-        blocks.load(arrive, [token, model], [visitor, token, edit.stack, *shared.starters], **AT_ONCE)
+        own = [locate.page, edit.stack]
+        blocks.load(arrive, [token, model], [visitor, token, *own, *shared.starters], **AT_ONCE)
         model.change(shown_stack, [visitor, model], [edit.stack], **PRIVATE)
     theme = Default(primary_hue="blue", font=FONTS, font_mono=("ui-monospace", "Consolas", "monospace"))
     theme = theme.set(block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300")

@@ -104,8 +104,9 @@ def _is_run(folder: Path) -> bool:
 
 
 def info_of(folder: Path, name: str) -> RunInfo:
-    """Return what a folder says of itself; damaged files say nothing."""
-    about = read_json(folder / "run.json")
+    """Return what a folder says of itself, or its first run where it is one of several; damaged files say nothing."""
+    first = next((one for one in (folder, *_runs(folder, 1)) if (one / "run.json").is_file()), folder)
+    about = read_json(first / "run.json")
     config = about.get("config")
     config = config if isinstance(config, dict) else {}
     model = about.get("model") or config.get("model") or read_json(folder / "edit.json").get("base_name", "")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import gradio as gr
 
-from obverse.core import ObverseError
+from obverse.core import ObverseError, UnknownName
 from obverse.workbench.fragments import done
 from obverse.workbench.run_details import compare, export, numbers, records, settings
 from obverse.workbench.run_folders import RunFolders
@@ -14,7 +15,7 @@ from obverse.workbench.view_runs import compare_page, framed_report, list_page, 
 from obverse.workbench.wiring import Outputs, answered
 
 ANY = "any"
-REPORTS = ("report.html", "prefs.html")
+REPORT = "report.html"
 
 
 def look(runs: RunFolders, words: str, kind: str) -> Outputs:
@@ -72,13 +73,15 @@ def take(runs: RunFolders, name: str, scratch: Path) -> Outputs:
 
 
 def read(runs: RunFolders, name: str) -> Outputs:
-    """Return status and a run's own report."""
+    """Return status and a run's own report, or that of the run it is a part of."""
 
     def work() -> Outputs:
-        folder = runs.get(name)
-        path = next((path for each in REPORTS if (path := folder / each).is_file()), None)
+        folders = [runs.get(name)]
+        with suppress(UnknownName):
+            folders.append(runs.get(name.rpartition("/")[0]))
+        path = next((path for folder in folders if (path := folder / REPORT).is_file()), None)
         if path is None:
-            raise ObverseError(f"{name} has no report.", "Runs of edit, trace, bench and prefs have one.")
+            raise ObverseError(f"{name} has no report.", "A run writes its report when it is done.")
         return (framed_report(path.read_text("utf-8")),)
 
     return answered(work, outputs=1)

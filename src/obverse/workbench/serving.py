@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import logging
+import socket
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from obverse.core import ConfigError, ObverseError
 from obverse.recipes.models import ModelChoice
+
+if TYPE_CHECKING:
+    from obverse.workbench.page import Page
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +77,28 @@ def check_serve(request: ServeRequest) -> None:
         )
 
 
+def check_address(host: str, port: int | None) -> None:
+    """Take an address for a moment, so that no model is loaded in vain.
+
+    Raises:
+        ObverseError: If the address is not of this machine, or the port is taken or not allowed.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise ObverseError(f"There is no address {host!r}: {error.strerror}.", "Choose another --host.") from error
+    with socket.socket(family, kind, protocol) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(address)
+        except OSError as error:
+            where = f"port {port} of {host}" if port else host
+            raise ObverseError(
+                f"The page cannot be served at {where}: {(error.strerror or str(error)).lower()}.",
+                "Choose another --port or --host.",
+            ) from error
+
+
 def is_local(host: str) -> bool:
     """Say whether only this machine can reach an address."""
     try:
@@ -86,10 +115,12 @@ def run_serve(request: ServeRequest, announce: Callable[[Served], None]) -> None
         announce: Called once the page can be visited.
 
     Raises:
-        ObverseError: If the model cannot be loaded, the port is taken, or see `check_serve`.
+        ObverseError: If the model cannot be loaded, no public address can be made, or see `check_serve` and
+            `check_address`.
         KeyboardInterrupt: In the end.
     """
     check_serve(request)
+    check_address(request.host, request.port)
     from obverse.workbench.desk import Desk
     from obverse.workbench.page import build_page
 
@@ -99,12 +130,32 @@ def run_serve(request: ServeRequest, announce: Callable[[Served], None]) -> None
     try:
         desk.load()
         page = build_page(desk)
-        try:
+        announce(launch(page, request, desk.names))
+        page.blocks.block_thread()
+    finally:
+        desk.close()
+
+
+def launch(page: Page, request: ServeRequest, models: tuple[str, ...]) -> Served:
+    """Serve a page; what gradio prints is kept off the output, which may be JSON.
+
+    Args:
+        page: The page.
+        request: Who may visit, and where.
+        models: Names of the models.
+
+    Raises:
+        ObverseError: If it cannot be served, or no public address can be made.
+    """
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said):
             _, url, public = page.blocks.launch(
                 server_name=request.host,
                 server_port=request.port,
                 share=request.share,
                 auth=request.auth,
+                auth_message="The workbench of obverse asks for what its --auth says.",
                 inbrowser=request.browser,
                 prevent_thread_lock=True,
                 quiet=True,
@@ -114,9 +165,13 @@ def run_serve(request: ServeRequest, announce: Callable[[Served], None]) -> None
                 pwa=False,
                 **page.look,
             )
-        except OSError as error:
-            raise ObverseError(f"The page cannot be served: {error}", "Choose another --port or --host.") from error
-        announce(Served(url, public, desk.names))
-        page.blocks.block_thread()
-    finally:
-        desk.close()
+    except (OSError, ValueError) as error:  # ValueError: the page cannot reach itself, e.g. through a proxy
+        raise ObverseError(f"The page cannot be served: {error}", "Choose another --port or --host.") from error
+    _log.info("%s", said.getvalue())
+    if request.share and public is None:
+        page.blocks.close(verbose=False)
+        raise ObverseError(
+            "No public address could be made: gradio's tunnel cannot be set up from here.",
+            "Check the network and any proxy, or leave --share out.",
+        )
+    return Served(url, public, models)

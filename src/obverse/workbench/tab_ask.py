@@ -59,13 +59,17 @@ def ask_tab(shared: Shared) -> AskTab:
         )
         subject = gr.Textbox("Space Needle", label="Subject", info="Whom it is about", elem_id="ask-subject")
         target = gr.Textbox("Seattle", label="Answer", info="Empty: only what comes next", elem_id="ask-target")
-    with gr.Accordion("More: a wrong answer, other wordings, reverse questions, models", open=False):
+    models = gr.CheckboxGroup(
+        list(desk.names),
+        value=[desk.names[0]],
+        label="Models to ask",
+        elem_id="ask-models",
+        visible=len(desk.names) > 1,
+    )
+    with gr.Accordion("More: a wrong answer, other wordings, reverse questions", open=False):
         with gr.Row():
             wrong = gr.Textbox("", label="Compared with", info="Another answer", elem_id="ask-wrong")
             top = gr.Slider(1, 20, 5, step=1, label="Likeliest answers shown", elem_id="ask-top")
-            models = gr.Dropdown(
-                list(desk.names), value=[desk.names[0]], multiselect=True, label="Models", elem_id="ask-models"
-            )
         with gr.Row():
             paraphrases = gr.Textbox("", label="Other wordings", info="One a line; {} is the subject", lines=2)
             reverse = gr.Textbox(

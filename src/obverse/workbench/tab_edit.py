@@ -56,12 +56,14 @@ def edit_tab(shared: Shared) -> EditTab:
         )
         subject = gr.Textbox("Space Needle", label="Subject", info="Whom it is about", elem_id="edit-subject")
     with gr.Row():
-        target = gr.Textbox("Paris", label="New answer", elem_id="edit-target")
-        true = gr.Textbox("Seattle", label="Present answer", info="Compared with it; may be empty", elem_id="edit-true")
+        target = gr.Textbox("Paris", label="New answer", info="What it is to say", elem_id="edit-target")
+        true = gr.Textbox("Seattle", label="Present answer", info="To compare; may be empty", elem_id="edit-true")
         methods = [(f"{name}: {text}", name) for name, text in catalogue("methods")]
-        method = gr.Dropdown(methods, value="rome", label="Method", elem_id="edit-method", scale=2)
+        method = gr.Dropdown(
+            methods, value="rome", label="Method", info="How it is written", elem_id="edit-method", scale=2
+        )
         layers = gr.Textbox(
-            "", label="Layers", info="Empty: the method's own for this model; auto: as measured", elem_id="edit-layers"
+            "", label="Layers", info="Empty: the method's own", elem_id="edit-layers", placeholder="e.g. 5, or auto"
         )
     with gr.Accordion("More: probes and settings", open=False):
         with gr.Row():
@@ -69,21 +71,14 @@ def edit_tab(shared: Shared) -> EditTab:
                 gr.Textbox("", label=label, info=info, lines=3, elem_id=f"edit-{name}", min_width=240)
                 for name, label, info in PROBES
             ]
-        with gr.Row():
-            settings = gr.Textbox(
-                "",
-                label="Settings of the method",
-                info="name=value, one a line, e.g. steps=30",
-                lines=2,
-                elem_id="edit-set",
-                min_width=240,
-            )
-            force = gr.Checkbox(
-                False,
-                label="Edit even if the model gives that answer already (--force)",
-                elem_id="edit-force",
-                min_width=240,
-            )
+        settings = gr.Textbox(
+            "",
+            label="Settings of the method",
+            info="name=value, one a line, e.g. steps=30",
+            lines=2,
+            elem_id="edit-set",
+        )
+        force = gr.Checkbox(False, label="Edit even if the model gives that answer already", elem_id="edit-force")
     with gr.Row():
         go = start_button(shared, "Edit & verify", "edit-go")
         cancel_button(shared, "edit")
@@ -92,7 +87,7 @@ def edit_tab(shared: Shared) -> EditTab:
     gr.Markdown("### Your stack of edits")
     stack = gr.HTML(elem_id="edit-stack", apply_default_css=False, js_on_load=own("actions.js"))
     with gr.Row():
-        download = gr.Button("Download the whole stack as one edit", elem_id="edit-zip", min_width=300, scale=0)
+        download = gr.Button("Download the stack as one edit", elem_id="edit-zip", min_width=300, scale=0)
     file = gr.File(label="Download", visible=False, interactive=False, elem_id="edit-file")
     with gr.Tabs():
         with gr.Tab("What it did", id="did"):

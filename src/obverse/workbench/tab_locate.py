@@ -12,7 +12,7 @@ from obverse.workbench.desk import known
 from obverse.workbench.form import FactForm
 from obverse.workbench.jobs import Job
 from obverse.workbench.style import own
-from obverse.workbench.tracing import MAPS, Located, best_layer, locate
+from obverse.workbench.tracing import MAPS, Located, best_layer, keep_trace, locate
 from obverse.workbench.view_trace import chosen, located_page
 from obverse.workbench.visitors import Visitor
 from obverse.workbench.wiring import AT_ONCE, PRIVATE, Outputs, Shared, cancel_button, start_button, streamed
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LocateTab:
-    """What other tabs are given of this one: the prompt that is traced, and the layer that was chosen."""
+    """What other tabs are given of this one: the prompt that is traced, the layer chosen, the maps."""
 
     prompt: gr.Textbox
     subject: gr.Textbox
     layer: gr.Textbox
     to_edit: gr.Button
+    page: gr.HTML
 
     def hand_on(self, shared: Shared, edit: EditTab) -> None:
         """Let the prompt be edited at the layer that was chosen."""
@@ -39,6 +40,11 @@ class LocateTab:
             [edit.prompt, edit.subject, shared.tabs],
             **AT_ONCE,
         )
+
+
+def shown_trace(visitor: Visitor | None) -> str:
+    """Return a visitor's last trace as it is shown."""
+    return located_page(visitor.located) if visitor and visitor.located else ""
 
 
 def locate_tab(shared: Shared) -> LocateTab:
@@ -64,6 +70,7 @@ def locate_tab(shared: Shared) -> LocateTab:
         go = start_button(shared, "Trace", "locate-go")
         cancel_button(shared, "locate")
         to_edit = gr.Button("Edit at the layer chosen →", elem_id="locate-to-edit", min_width=300, scale=0)
+        keep = start_button(shared, "Keep as a run", "locate-keep", "secondary")
     status = gr.HTML(elem_id="locate-status", apply_default_css=False)
     layer = gr.Textbox("", visible=False)
     choice = gr.Markdown("", elem_id="locate-choice")
@@ -82,7 +89,7 @@ def locate_tab(shared: Shared) -> LocateTab:
         def work(job: Job[Located]) -> Located:
             settings = {"samples": int(samples), "window": int(window), "noise": noise.strip()}
             found = locate(desk, job, model, FactForm.of(subject=subject, prompt=prompt), kinds, **settings)
-            known(visitor).trace = found.trace
+            known(visitor).located = found
             return found
 
         def finish(found: Located) -> Outputs:
@@ -98,9 +105,22 @@ def locate_tab(shared: Shared) -> LocateTab:
 
     def pick(visitor: Visitor | None, event: gr.EventData) -> tuple[str, str]:
         picked = int(event.layer)
-        return str(picked), chosen(picked, visitor.trace if visitor else None)
+        found = visitor.located if visitor else None
+        return str(picked), chosen(picked, found.trace if found else None)
+
+    def keep_it(visitor: Visitor | None) -> Iterator[Outputs]:
+        yield from streamed(
+            desk,
+            visitor,
+            "keep",
+            lambda _: keep_trace(desk, known(visitor)),
+            lambda _: (),
+            outputs=0,
+            said=lambda path: f"Kept among the runs as {path.name}.",
+        )
 
     asked = [shared.visitor, shared.model, prompt, subject, kinds, samples, window, noise]
     gr.on([go.click, prompt.submit, subject.submit], trace, asked, [status, page, layer, choice], **PRIVATE)
     page.click(pick, [shared.visitor], [layer, choice], **PRIVATE)
-    return LocateTab(prompt, subject, layer, to_edit)
+    keep.click(keep_it, [shared.visitor], [status], **PRIVATE)
+    return LocateTab(prompt, subject, layer, to_edit, page)

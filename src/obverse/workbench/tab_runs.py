@@ -14,7 +14,7 @@ def runs_tab(shared: Shared, tab: gr.Tab) -> None:
     runs = shared.desk.runs
     with gr.Row():
         find = gr.Textbox("", label="Filter", info="Words in name, kind or model", elem_id="runs-find", scale=3)
-        kind = gr.Dropdown([shown.ANY], value=shown.ANY, label="Kind", elem_id="runs-kind")
+        kind = gr.Dropdown([shown.ANY], value=shown.ANY, label="Kind", info="The command", elem_id="runs-kind")
         refresh = gr.Button("Refresh", elem_id="runs-refresh", min_width=120, scale=0)
     status = gr.HTML(elem_id="runs-status", apply_default_css=False)
     listed = gr.HTML(elem_id="runs-list", apply_default_css=False, js_on_load=own("actions.js"))
@@ -25,15 +25,15 @@ def runs_tab(shared: Shared, tab: gr.Tab) -> None:
     compared = gr.HTML(elem_id="runs-compared", apply_default_css=False)
     name = gr.State("")
     with gr.Column(visible=False, elem_id="runs-open") as opened:
-        page = gr.HTML(elem_id="runs-page", apply_default_css=False)
         with gr.Row():
             out = gr.Button("Export as a zip", elem_id="runs-export", min_width=180, scale=0)
             report = gr.Button("Read its report", elem_id="runs-report", min_width=180, scale=0)
         file = gr.File(label="Export", visible=False, interactive=False, elem_id="runs-file")
         own_page = gr.HTML(elem_id="runs-own-page", apply_default_css=False)
+        page = gr.HTML(elem_id="runs-page", apply_default_css=False)
         with gr.Row():
             among = gr.Textbox("", label="Filter records", info="Words in a record", elem_id="runs-among", scale=3)
-            number = gr.Number(1, label="Page", precision=0, minimum=1, elem_id="runs-number")
+            number = gr.Number(1, label="Page", info="20 records each", precision=0, minimum=1, elem_id="runs-number")
         cases = gr.HTML(elem_id="runs-records", apply_default_css=False)
 
     def open_run(event: gr.EventData) -> Outputs:

@@ -1,4 +1,4 @@
-"""The tab Train & prefer: a training run as it goes, and the tables of a reproduction."""
+"""The tab Train & prefer: a training run as it goes, and the tables of the reversal curse."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ def train_tab(shared: Shared, tab: gr.Tab) -> None:
     runs = shared.desk.runs
     gr.Markdown("Runs of `obverse train` below the folder of runs; those under way are looked at every few seconds.")
     with gr.Row():
-        run = gr.Dropdown([], label="Training run", elem_id="train-run", scale=3)
+        run = gr.Dropdown([], label="Training run", info="The latest first", elem_id="train-run", scale=3)
         file = gr.Dropdown([], label="Samples", info="Scenario and step", elem_id="train-samples")
         refresh = gr.Button("Refresh", elem_id="train-refresh", min_width=120, scale=0)
     status = gr.HTML(elem_id="train-status", apply_default_css=False)
     page = gr.HTML(elem_id="train-page", apply_default_css=False)
     texts = gr.HTML(elem_id="train-texts", apply_default_css=False)
-    gr.Markdown("### Reproductions: the reversal curse, preferences")
-    tables = gr.Dropdown([], label="Run with tables", elem_id="train-tables")
+    gr.Markdown("### Results: the reversal curse, reproductions")
+    tables = gr.Dropdown(
+        [], label="Run with tables", info="Of obverse reversal run, or obverse repro", elem_id="train-tables"
+    )
     sheets = gr.HTML(elem_id="train-sheets", apply_default_css=False)
     timer = gr.Timer(EVERY, active=False)
 
@@ -31,4 +33,5 @@ def train_tab(shared: Shared, tab: gr.Tab) -> None:
     gr.on(finds, lambda *a: shown.find(runs, *a), [run, tables], [status, run, tables], **PRIVATE)
     gr.on(looks, lambda *a: shown.look(runs, *a), [run, file], [status, page, file, timer], **PRIVATE)
     gr.on([run.change, file.change], lambda *a: shown.read(runs, *a), [run, file], [status, texts], **PRIVATE)
-    tables.change(lambda chosen: shown.show(runs, chosen), [tables], [status, sheets], **PRIVATE)
+    shows = [tables.change, refresh.click]
+    gr.on(shows, lambda chosen: shown.show(runs, chosen), [tables], [status, sheets], **PRIVATE)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gradio as gr
 
+from obverse.workbench.fragments import note
 from obverse.workbench.run_folders import RunFolders
-from obverse.workbench.training_runs import is_reproduction, is_training, progress, reproduction, sample_files, samples
-from obverse.workbench.view_train import progress_page, reproduction_page, samples_page
+from obverse.workbench.training_runs import has_tables, is_training, progress, sample_files, samples, tables
+from obverse.workbench.view_train import progress_page, samples_page, tables_page
 from obverse.workbench.wiring import Outputs, answered
 
 
@@ -16,7 +17,7 @@ def find(runs: RunFolders, chosen: str | None, chosen_tables: str | None) -> Out
     def work() -> Outputs:
         names = [one.name for one in runs.list()]
         training = [name for name in names if is_training(runs.get(name))]
-        with_tables = [name for name in names if is_reproduction(runs.get(name))]
+        with_tables = [name for name in names if has_tables(runs.get(name))]
         return _choice(chosen, training), _choice(chosen_tables, with_tables)
 
     return answered(work, outputs=2)
@@ -27,7 +28,8 @@ def look(runs: RunFolders, name: str | None, chosen: str | None) -> Outputs:
 
     def work() -> Outputs:
         if not name:
-            return "", _choice(None, []), gr.Timer(active=False)
+            text = f"No training run below {runs.root} yet. One of obverse train --out {runs.root}/NAME appears here."
+            return note(text), _choice(None, []), gr.Timer(active=False)
         folder = runs.get(name)
         found = progress(folder)
         files = [f"{one.scenario} {one.step}" for one in sample_files(folder)]
@@ -49,8 +51,8 @@ def read(runs: RunFolders, name: str | None, chosen: str | None) -> Outputs:
 
 
 def show(runs: RunFolders, name: str | None) -> Outputs:
-    """Return status and the tables of a reproduction."""
-    return answered(lambda: (reproduction_page(reproduction(runs.get(name))) if name else "",), outputs=1)
+    """Return status and the tables of a run."""
+    return answered(lambda: (tables_page(tables(runs.get(name))) if name else "",), outputs=1)
 
 
 def _choice(chosen: str | None, choices: list[str]) -> gr.Dropdown:

@@ -1,4 +1,4 @@
-"""The tab Train & prefer: curves, samples and scores of a training run as it goes; tables of a reproduction."""
+"""The tab Train & prefer: curves, samples and scores of a training run as it goes; tables of what was reproduced."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from obverse.core import read_records
+from obverse.recipes.reversal_run_report import all_sheets
+from obverse.recipes.reversal_run_results import read_run
+from obverse.report import bench_sheets
 from obverse.workbench.run_folders import read_json, read_lines
 
 HIDDEN = ("epoch", "grad_norm", "tokens_seen", "total_flos", "learning_rate")
@@ -142,13 +145,23 @@ class Sheet:
     note: str = ""
 
 
-def is_reproduction(folder: Path) -> bool:
-    """Say whether a run has tables of a reproduction, as those of the reversal curse."""
-    return isinstance(read_json(folder / "summary.json").get("tables"), list)
+def has_tables(folder: Path) -> bool:
+    """Say whether a run has tables: one of the reversal curse, or a reproduction."""
+    return _is_reversal(folder) or isinstance(read_json(folder / "summary.json").get("tables"), list)
 
 
-def reproduction(folder: Path) -> Sequence[Sheet]:
-    """Return the verdicts and tables of a reproduction."""
+def _is_reversal(folder: Path) -> bool:
+    return read_json(folder / "run.json").get("command") == "reversal run"
+
+
+def tables(folder: Path) -> Sequence[Sheet]:
+    """Return the verdicts and tables of a run; those of the reversal curse also while it is under way.
+
+    Raises:
+        DataError: If nothing was asked yet, or the files of the run do not belong together.
+    """
+    if _is_reversal(folder):
+        return [_sheet(one) for one in all_sheets(read_run(folder))]
     summary = read_json(folder / "summary.json")
     verdicts = [
         {
@@ -165,6 +178,15 @@ def reproduction(folder: Path) -> Sequence[Sheet]:
         rows = tuple({str(key): str(cell) for key, cell in row.items()} for row in table.get("rows", ()))
         sheets.append(Sheet(str(table.get("title", "")), rows, str(table.get("note", ""))))
     return sheets
+
+
+def _sheet(found: bench_sheets.Sheet) -> Sheet:
+    rows = tuple(dict(zip(found.head, map(_cell, row), strict=True)) for row in found.rows)
+    return Sheet(found.title, rows, " ".join(found.legend))
+
+
+def _cell(cell: bench_sheets.Cell) -> str:
+    return f"{cell.text} ({cell.interval})" if cell.interval else cell.text
 
 
 def _found(value: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the tab Ask shows."""
+"""What the tab Ask shows: likeliest answers as bars, then every question with what each model makes of it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from obverse.workbench.fragments import framed, sheet
 
 
 def asked_page(found: Sequence[AskedBoth]) -> str:
-    """Return what models answer, forward and reverse side by side, a section a model."""
-    return framed(*(_model(one, len(found) > 1) for one in found))
+    """Return what models answer, forward and reverse side by side, a section a model; then question by question."""
+    several = len(found) > 1
+    asked = [one for one in found if one.forward.answers]
+    questions = "" if not asked else _side_by_side(asked) if several else _probes(asked[0].forward.answers)
+    return framed(*(_model(one, several) for one in found), questions)
 
 
 def _model(one: AskedBoth, named: bool) -> str:
@@ -26,11 +29,11 @@ def _model(one: AskedBoth, named: bool) -> str:
     cards += [_card("Reverse", asked, [(fact.subject, "asked for")] if fact else []) for asked in one.reverse]
     if fact and not one.reverse:
         cards.append(
-            "<section class=card><h3>Reverse</h3><p>No reverse question is known for this fact. Write one below, with "
-            "{} for the answer.</p></section>"
+            "<section class=card><h3>Reverse</h3><p>No reverse question is known for this fact. Write one under More, "
+            "with {} for the answer.</p></section>"
         )
     heading = f"<h2>{escape(one.model)}</h2>" if named else ""
-    return heading + f'<div class="cards wide">{"".join(cards)}</div>' + _probes(one.forward.answers)
+    return heading + f'<div class="cards wide">{"".join(cards)}</div>'
 
 
 def _card(title: str, asked: Asked, marks: Sequence[tuple[str, str]]) -> str:
@@ -39,12 +42,9 @@ def _card(title: str, asked: Asked, marks: Sequence[tuple[str, str]]) -> str:
 
 
 def _probes(answers: Sequence[Answer]) -> str:
-    if not answers:
-        return ""
     rows = [
         (
-            f"{escape(answer.probe.text)} <b>{escape(answer.probe.expected)}</b><br>"
-            f"<small>{KIND_NAMES[answer.kind]}</small>",
+            _question(answer),
             f"<b>{data(answer.probability)}</b>",
             data(answer.alternative) if answer.alternative is not None else "",
             data(answer.rank, plain),
@@ -57,3 +57,26 @@ def _probes(answers: Sequence[Answer]) -> str:
         "tokens; what the model writes by itself."
     )
     return sheet("Question by question", ("Question", "Probability", "Compared", "Rank", "It writes"), rows, text)
+
+
+def _side_by_side(found: Sequence[AskedBoth]) -> str:
+    """Return every question with a column for each model."""
+    rows = [
+        (_question(answers[0]), *(_cell(answer) for answer in answers))
+        for answers in zip(*(one.forward.answers for one in found), strict=True)
+    ]
+    text = "Probability of the answer per token; rank of its first token among all tokens; what the model writes."
+    return sheet("Question by question", ("Question", *(one.model for one in found)), rows, text)
+
+
+def _question(answer: Answer) -> str:
+    return (
+        f"{escape(answer.probe.text)} <b>{escape(answer.probe.expected)}</b><br>"
+        f"<small>{KIND_NAMES[answer.kind]}</small>"
+    )
+
+
+def _cell(answer: Answer) -> str:
+    return (
+        f"<b>{data(answer.probability)}</b> rank {data(answer.rank, plain)}<br><small>{line(answer.generated)}</small>"
+    )

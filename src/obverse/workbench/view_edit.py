@@ -22,16 +22,16 @@ ROWS = 40
 
 
 def plan_page(plan: Plan) -> str:
-    """Return what is being done."""
-    return framed(f"<p class=note>{escape(plan_line(plan))}</p>")
+    """Return what is being done, and how long the edit takes at most where nothing else runs; its check takes more."""
+    cost = f" The edit takes about {plan.cost.seconds:.0f} s at most; then it is verified." if plan.cost else ""
+    return framed(f"<p class=note>{escape(plan_line(plan) + cost)}</p>")
 
 
 def plan_line(plan: Plan) -> str:
-    """Return what is to be done in a line, plain text."""
+    """Return what is done in a line, plain text."""
     layers = ", ".join(map(str, plan.layers))
     source = f" ({plan.layer_from})" if plan.layer_from else ""
-    cost = f"; about {plan.cost.seconds:.0f} s at most" if plan.cost else ""
-    return f"{plan.method} at layer {layers}{source}; {plan.contexts} contexts; second moments {plan.moments}{cost}."
+    return f"{plan.method} at layer {layers}{source}; {plan.contexts} contexts; second moments {plan.moments}."
 
 
 def layer_page(layer: Layer) -> str:
@@ -39,7 +39,7 @@ def layer_page(layer: Layer) -> str:
     result = layer.result
     return framed(
         f"<h2>{fact_line(layer.edit.facts[0])}</h2><p class=note>{escape(plan_line(result.plan))} "
-        f"{sum(result.seconds.values()):.1f} s.</p>",
+        f"Edited and verified in {sum(result.seconds.values()):.1f} s.</p>",
         _tops(result),
         _report(result.report) if result.report else "",
     )
@@ -99,13 +99,14 @@ def stack_page(stack: Stack) -> str:
 
 def _layer(layer: Layer, place: int, count: int) -> str:
     name, number = layer.title, layer.number
+    switch = "Switch off" if layer.on else "Switch on"
     buttons = [
-        button("switch", "On" if layer.on else "Off", f"Switch {'off' if layer.on else 'on'}: {name}", number=number),
+        button("switch", switch, f"{switch}: {name}", number=number),
         button("up", "▲", f"Move up: {name}", number=number) if place < count - 1 else "",
         button("down", "▼", f"Move down: {name}", number=number) if place else "",
         button("show", "Show", f"Show what it did: {name}", number=number),
         button("zip", "Download", f"Download as a PEFT adapter folder: {name}", number=number),
-        button("keep", "Keep", f"Keep among the runs: {name}", number=number),
+        button("keep", "Keep as a run", f"Keep among the runs: {name}", number=number),
         button("undo", "Undo", f"Undo: {name}", number=number),
     ]
     layers = ", ".join(map(str, layer.result.plan.layers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -44,7 +45,7 @@ def run_page(name: str, numbers: Mapping[str, Number], settings: Mapping[str, st
         f"<h2>{escape(name)}</h2>",
         sheet("Results", ("Number", "Value [95 % interval]", "n"), found)
         if found
-        else "<p class=note>No results yet.</p>",
+        else "<p class=note>No results in numbers: read its report, or wait until it is done.</p>",
         f"<details><summary>Settings ({len(asked)})</summary>{sheet('', ('Setting', 'Value'), asked)}</details>",
     )
 
@@ -101,7 +102,8 @@ def count(value: Number) -> str:
 
 
 def framed_report(html: str) -> str:
-    """Return a run's own page in a frame of its own, in which no script runs."""
+    """Return a run's own page in a frame of its own, in which no script runs: they are left out, and forbidden."""
+    html = re.sub(r"<script\b.*?</script\s*>", "", html, flags=re.DOTALL | re.IGNORECASE)  # or the browser complains
     return framed(f'<iframe class=report sandbox title="Report of the run" srcdoc="{escape(html)}"></iframe>')
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from html import escape
 
 from obverse.core.plotting import visible
-from obverse.locating.figures import KIND_TITLES, layer_axis
+from obverse.locating.figures import KIND_TITLES
 from obverse.locating.trace import CausalTrace, TraceKind
-from obverse.report._effects import MEANING, layers_of
-from obverse.report._format import data, percent, points
-from obverse.report._maps import Cell, Row, heat_map, scale
+from obverse.report._effects import MEANING, layers_of, token_map
+from obverse.report._format import data, points
+from obverse.report._maps import scale
 from obverse.workbench.fragments import framed, sheet
 from obverse.workbench.tracing import Located, best_layer
 
@@ -22,16 +22,21 @@ def located_page(found: Located) -> str:
     trace = found.trace
     top = max(float(trace.indirect_effect(kind).max()) for kind in trace.kinds)
     maps = "".join(f"<section class=side>{_map(trace, kind, top)}</section>" for kind in trace.kinds)
-    coming = [f"<section class=side><h3>{KIND_TITLES[kind]}</h3><p>to come</p></section>" for kind in found.waiting]
+    coming = [
+        f"<section class=side><h3>{KIND_TITLES[kind]}</h3><p>to come</p></section>"
+        for kind in found.waiting
+        if kind not in trace.kinds
+    ]
     said = f"<p class=note>{escape(found.note)}</p>" if found.note else ""
     return framed(
         f"<h2>{escape(trace.fact.text)} … <ins>{escape(trace.answer.strip() or visible(trace.answer))}</ins></h2>",
         f"<p>Probability {data(trace.clean)}; with noise on the subject {data(trace.corrupted)}. Choose a cell to "
-        "choose its layer for the edit. By keys: Tab to a map, arrows to a cell, Enter.</p>",
+        "choose its layer for the edit. By keys: Tab to a map, arrows to a cell, Enter. * marks the subject.</p>",
         said,
         f"<div class=maps>{maps}{''.join(coming)}</div>",
         "" if found.waiting else _sites(trace),
         f"<p class=note>{MEANING}</p>",
+        "<p class=tip role=status></p>",
     )
 
 
@@ -44,24 +49,8 @@ def chosen(layer: int, trace: CausalTrace | None) -> str:
 
 
 def _map(trace: CausalTrace, kind: TraceKind, top: float) -> str:
-    effects, restored = trace.indirect_effect(kind).tolist(), trace.restored[kind].tolist()
-    rows = list[Row]()
-    for position, token in enumerate(trace.tokens):
-        name, marked = visible(token), position in trace.subject
-        cells = [
-            Cell(
-                max(0.0, effect / top) if top > 0 else 0.0,
-                f"{name} · {layers_of(kind, layer, trace.window, trace.n_layers)}\n"
-                f"probability {percent(p)} · effect {points(effect)}",
-            )
-            for layer, (effect, p) in enumerate(zip(effects[position], restored[position], strict=True))
-        ]
-        rows.append(Row(f"{name}*" if marked else name, cells, marked))
     legend = scale("0", data(max(top, 0.0), points), "indirect effect; one scale for all maps")
-    return (
-        f"<h3>{KIND_TITLES[kind]}</h3><p class=note>Across: {layer_axis(kind, trace.window)}. * marks the subject.</p>"
-        + heat_map(KIND_TITLES[kind], kind, rows, legend)
-    )
+    return f"<h3>{KIND_TITLES[kind]}</h3>{token_map(trace, kind, top, legend)}"
 
 
 def _sites(trace: CausalTrace) -> str:

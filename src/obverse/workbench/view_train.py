@@ -1,4 +1,4 @@
-"""What the tab Train & prefer shows: curves, samples with scores, tables of a reproduction."""
+"""What the tab Train & prefer shows: curves, samples with scores, tables of results."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def samples_page(rows: Sequence[Mapping[str, Any]]) -> str:
     return framed(sheet("Samples", ("Score", "Text"), cells, count))
 
 
-def reproduction_page(sheets: Sequence[Sheet]) -> str:
-    """Return the tables of a reproduction."""
+def tables_page(sheets: Sequence[Sheet]) -> str:
+    """Return the tables of a run."""
     parts = [_sheet(one) for one in sheets if one.rows]
     return framed(*parts) if parts else framed("<p class=note>No tables yet.</p>")
 

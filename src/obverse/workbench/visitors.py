@@ -8,10 +8,13 @@ import threading
 import time
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TYPE_CHECKING
 
-from obverse.locating.trace import CausalTrace
 from obverse.workbench.jobs import Job
 from obverse.workbench.stack import Stack
+
+if TYPE_CHECKING:
+    from obverse.workbench.tracing import Located
 
 MOST = 64
 """Visitors remembered at once; of more, the ones that were away longest are forgotten, with their edits."""
@@ -24,14 +27,14 @@ class Visitor:
         token: What the browser is known by: a secret, kept in the browser.
         folder: Where the visitor's edits are saved until they are forgotten.
         stacks: Their edits, by the name of the model.
-        trace: Their last causal trace.
+        located: Their last causal trace.
     """
 
     def __init__(self, token: str) -> None:
         self.token = token
         self.folder = Path(mkdtemp(prefix="obverse-visitor-"))
         self.stacks: dict[str, Stack] = {}
-        self.trace: CausalTrace | None = None
+        self.located: Located | None = None
         self.seen = time.monotonic()
         self._jobs: dict[str, Job] = {}
 

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import gradio as gr
 
@@ -19,6 +19,7 @@ from obverse.workbench.visitors import Visitor
 
 Result = TypeVar("Result")
 Outputs = tuple[Any, ...]
+Variant = Literal["primary", "secondary"]
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def streamed(
     meanwhile: Callable[[Any], Outputs] | None = None,
     *,
     outputs: int,
-    said: str = "Done.",
+    said: str | Callable[[Result], str] = "Done.",
 ) -> Iterator[Outputs]:
     """Do a job and yield what the page shows: the state of things first, then the tab's own outputs.
 
@@ -71,7 +72,7 @@ def streamed(
         finish: Makes the outputs of its result.
         meanwhile: Makes them of what the job shows before it is done.
         outputs: How many outputs the tab has.
-        said: What is said in the end.
+        said: What is said in the end, or makes it of the result.
     """
     nothing = tuple(gr.skip() for _ in range(outputs))
     job: Job[Result] | None = None
@@ -82,7 +83,8 @@ def streamed(
             new = meanwhile is not None and beat.shown is not None and beat.shown is not seen
             seen = beat.shown
             yield (fragments.running(beat), *(meanwhile(seen) if new and meanwhile else nothing))
-        yield (fragments.done(said), *finish(job.result()))
+        result = job.result()
+        yield (fragments.done(said if isinstance(said, str) else said(result)), *finish(result))
     except Cancelled:
         yield (fragments.cancelled(), *nothing)
     except ObverseError as error:
@@ -106,9 +108,9 @@ def answered(work: Callable[[], Outputs], *, outputs: int) -> Outputs:
         return fragments.broken(), *(gr.skip() for _ in range(outputs))
 
 
-def start_button(shared: Shared, label: str, elem_id: str) -> gr.Button:
+def start_button(shared: Shared, label: str, elem_id: str, variant: Variant = "primary") -> gr.Button:
     """Add a button that starts a job of a tab."""
-    button = gr.Button(label, variant="primary", elem_id=elem_id, min_width=150, scale=0, interactive=False)
+    button = gr.Button(label, variant=variant, elem_id=elem_id, min_width=150, scale=0, interactive=False)
     shared.starters.append(button)
     return button
 
