@@ -1,7 +1,9 @@
 """Who may visit is decided before anything is loaded."""
 
+import io
 import re
 import socket
+from contextlib import redirect_stdout
 from dataclasses import replace
 
 import pytest
@@ -53,15 +55,18 @@ def test_an_address_of_another_machine_is_refused():
 
 
 @pytest.mark.enable_socket
-def test_without_a_tunnel_a_public_address_is_refused_and_nothing_is_printed(monkeypatch, capsys):
+def test_without_a_tunnel_a_public_address_is_refused_and_nothing_is_printed(monkeypatch):
     def setup_tunnel(**_):
         raise RuntimeError("no network")
 
     monkeypatch.setattr("gradio.networking.setup_tunnel", setup_tunnel)
     monkeypatch.setattr("obverse.workbench.desk.Desk.load", lambda _: None)
-    with pytest.raises(ObverseError, match="No public address"):
+    # not capsys, which puts another stderr in place: absl's handler of logs, which uvicorn closes, would then close
+    # the one of pytest itself
+    printed = io.StringIO()
+    with redirect_stdout(printed), pytest.raises(ObverseError, match="No public address"):
         run_serve(ServeRequest(share=True, auth=("anna", "secret")), lambda _: pytest.fail("served"))
-    assert capsys.readouterr().out == ""
+    assert printed.getvalue() == ""
 
 
 def test_without_gradio_the_command_to_install_it_is_named(monkeypatch):
